@@ -1,0 +1,116 @@
+<% set layer = cookiecutter|layer_spec %>
+<% import layer.kind_name ~ ".jinja" as kind %>
+<% set methods = kind.methods(layer) %>
+"""The Caffe Python layer <<layer.class_name>>; <<layer.name>>.prototxt puts it into a net."""
+
+import ast
+import copy
+import difflib
+import json
+import numbers
+import sys
+
+import caffe
+<% if "np." in methods %>
+import numpy as np
+<% endif %>
+
+
+class <<layer.class_name>>(caffe.Layer):
+    """<<kind.summary(layer)|trim>>
+<% for key in layer.keys %>
+<% if loop.first %>
+
+    param_str keys:
+<% endif %>
+        <<key.name>>: <<key.type>>, <<"required" if key.required else key.value|to_python ~ " by default">>
+<% endfor %>
+    """
+
+    BOTTOMS = <<layer.bottoms|to_python_list>>
+    TOPS = <<layer.tops|to_python_list>>
+    # name: (type, default), or (type,) where param_str must give the key
+<% for key in layer.keys %>
+<% if loop.first %>
+    PARAMS = {
+<% endif %>
+        "<<key.name>>": (<<key.type>>,<<"" if key.required else " " ~ key.value|to_python>>),
+<% if loop.last %>
+    }
+<% endif %>
+<% else %>
+    PARAMS = {}
+<% endfor %>
+
+    def setup(self, bottom, top):
+        """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+
+        Raises:
+            ValueError: another count, or a param_str that does not fit PARAMS.
+        """
+        _check_count(self, "bottoms", bottom, self.BOTTOMS)
+        _check_count(self, "tops", top, self.TOPS)
+        self.params = _parse_param_str(self)
+
+    # Replace reshape, forward and backward by your own.
+
+<<methods>>
+
+def _check_count(layer, what, blobs, names):
+    """Raise ValueError unless there are as many blobs as names."""
+    if len(blobs) != len(names):
+        raise ValueError(
+            "%s: expected %d %s (%s), got %d"
+            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
+        )
+
+
+def _parse_param_str(layer):
+    """Return the layer's param_str, in JSON or as a Python literal, with the defaults filled in.
+
+    Raises:
+        ValueError: not a dict, or one with an unknown, missing or mistyped key.
+    """
+    prefix = "%s: param_str" % type(layer).__name__
+    given = _parse_literal(layer.param_str.strip() or "{}")
+    if not isinstance(given, dict):
+        raise ValueError("%s: expected a dict, got %.60r" % (prefix, layer.param_str))
+    for key in given:
+        if key not in layer.PARAMS:
+            near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)
+            expected = "%r, the nearest known key" % near[0] if near else "no keys"
+            raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
+    params = {}
+    for key, row in layer.PARAMS.items():
+        if key not in given and len(row) == 1:
+            raise ValueError("%s: expected a %s for the key %r, got none" % (prefix, row[0].__name__, key))
+        value = given[key] if key in given else copy.deepcopy(row[1])
+        if not _fits(value, row[0]):
+            raise ValueError(
+                "%s: expected a %s for the key %r, got %.60r (%s)"
+                % (prefix, row[0].__name__, key, value, type(value).__name__)
+            )
+        params[key] = float(value) if row[0] is float else value
+    return params
+
+
+def _fits(value, kind):
+    """Whether value is of one of the types int, float, bool, str, list, dict.
+
+    A bool is no number, an int is a float, a float is finite, a Python 2 unicode is a str.
+    """
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
+    return isinstance(value, {int: numbers.Integral, str: (str, type(u""))}.get(kind, kind))
+
+
+def _parse_literal(text):
+    """Return the value of text in JSON or as a Python literal, None if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
+            pass
+    return None

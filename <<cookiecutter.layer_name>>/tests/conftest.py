@@ -1,0 +1,82 @@
+"""The fixture `check` and pytest's options; the same file in every generated layer."""
+
+import importlib
+import os
+import sys
+import types
+
+import pytest
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+
+
+def load_harness():
+    """Return harness/ as a package under a name of its own: other layers bring theirs along."""
+    name = "harness_%x" % (hash(TESTS) & sys.maxsize)
+    package = types.ModuleType(name)
+    package.__path__ = [os.path.join(TESTS, "harness")]
+    sys.modules[name] = package
+    return [importlib.import_module(name + "." + part) for part in ("checks", "engine")]
+
+
+checks, engine = load_harness()
+
+OPTIONS = (
+    ("--caffe", {"choices": engine.NAMES, "help": "run on real Caffe or on the numpy stand-in"}),
+    ("--seed", {"type": int, "default": 0, "help": "first seed of the random numbers (0)"}),
+    ("--seeds", {"type": int, "default": 1, "help": "how many seeds to run, one after the other"}),
+)
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("caffe", "Caffe Python layer")
+    for name, settings in OPTIONS:
+        try:
+            group.addoption(name, **settings)
+        except ValueError:  # another layer's conftest.py was first
+            pass
+
+
+def chosen(config):
+    """Return the engine's name and why it is that one; ends pytest with exit code 4 if it cannot."""
+    wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
+    try:
+        return engine.choose(wanted)
+    except engine.NoCaffe as error:
+        pytest.exit(str(error), returncode=4)
+
+
+def pytest_report_header(config):
+    return "caffe: %s" % chosen(config)[1]
+
+
+def pytest_generate_tests(metafunc):
+    if "check" in metafunc.fixturenames:
+        metafunc.parametrize("check", checks.names(fragment(metafunc.module.__file__)), indirect=True)
+
+
+def fragment(test_file):
+    """Return the prototxt that tests/test_NAME.py tests: NAME.prototxt in the folder above."""
+    name = os.path.splitext(os.path.basename(test_file))[0][len("test_"):]
+    return os.path.join(os.path.dirname(TESTS), name + ".prototxt")
+
+
+@pytest.fixture
+def check(request):
+    """Return a function of make_bottoms and expected_tops that runs one check."""
+    name, config = request.param, request.config
+    kind = chosen(config)[0]
+    path = fragment(request.module.__file__)
+    first = config.getoption("--seed", 0)
+    seeds = range(first, first + config.getoption("--seeds", 1))
+
+    def run(make_bottoms, expected_tops):
+        def verdict():
+            with engine.running(kind, os.path.dirname(path)) as caffe:
+                return checks.run(name, caffe, path, make_bottoms, expected_tops, seeds)
+
+        wrong = engine.isolated(verdict) if kind == "real" else verdict()
+        if wrong:
+            pytest.fail(wrong, pytrace=False)
+
+    return run

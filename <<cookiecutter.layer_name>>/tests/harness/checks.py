@@ -1,0 +1,399 @@
+"""What holds for any correct Caffe layer: a table of checks, each a function of a Subject.
+
+A check raises Failure with a text for the author of the layer, and knows of the layer only what
+its fragment says.
+"""
+
+import importlib
+import itertools
+import os
+import random
+import sys
+import traceback
+
+import numpy as np
+
+from . import gradient, net
+from .net import Failure
+
+BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
+DRAWS = 3  # of bottoms and top diffs, for each gradient
+MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
+ROWS = 5  # of a table in a message
+
+
+class Subject(object):
+    """The layer under test: its fragment, the engine, and what its author wrote."""
+
+    def __init__(self, caffe, fragment, make_bottoms, expected_tops, seed):
+        self.caffe, self.fragment, self.seed = caffe, fragment, seed
+        self._make_bottoms, self._expected_tops = make_bottoms, expected_tops
+        self.rng = np.random.RandomState(seed)
+
+    def bottoms(self, batch, draw=0):
+        """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
+        rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
+        arrays = self._make_bottoms(rng, batch)
+        names = self.fragment.bottoms
+        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(names):
+            got = "%d" % len(arrays) if isinstance(arrays, (list, tuple)) else type(arrays).__name__
+            raise Failure(
+                "make_bottoms: expected a list of %d arrays (%s), got %s"
+                % (len(names), ", ".join(names), got)
+            )
+        return [np.array(array, np.float32) for array in arrays]
+
+    def expected(self, arrays):
+        """Return the author's list of expected tops, None where unchecked."""
+        params = dict(self.fragment.params)
+        tops = self._expected_tops([array.astype(np.float64) for array in arrays], params)
+        if tops is None:
+            return [None] * len(self.fragment.tops)
+        if not isinstance(tops, (list, tuple)) or len(tops) != len(self.fragment.tops):
+            got = "%d" % len(tops) if isinstance(tops, (list, tuple)) else type(tops).__name__
+            raise Failure(
+                "expected_tops: expected a list of %d arrays (%s), got %s"
+                % (len(self.fragment.tops), ", ".join(self.fragment.tops), got)
+            )
+        return tops
+
+    def net(self, arrays, **options):
+        """Return a LayerNet for such bottoms; random numbers start anew."""
+        self.reseed()
+        return net.LayerNet(self.caffe, self.fragment, arrays, **options)
+
+    def forward(self, layer_net, arrays):
+        """Return the tops; random numbers start anew, so that dropout drops the same."""
+        self.reseed()
+        return layer_net.forward(arrays)
+
+    def reseed(self):
+        random.seed(self.seed)
+        np.random.seed(self.seed % 2**32)
+        self.caffe.set_random_seed(self.seed + 1)
+
+    def diffs_like(self, arrays):
+        """Return random diffs between 0.5 and 1.5 of either sign."""
+        return [
+            self.rng.uniform(0.5, 1.5, array.shape) * self.rng.choice([-1, 1], array.shape)
+            for array in arrays
+        ]
+
+    def top_diffs(self, tops):
+        """Return random top diffs that make every top weigh the same."""
+        sizes = [np.sqrt(np.mean(np.square(top))) if top.size else 0 for top in tops]
+        return [
+            (diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32)
+            for diff, size in zip(self.diffs_like(tops), sizes)
+        ]
+
+    def backward(self, layer_net, top_diffs, arrays):
+        """Return the bottoms' diffs, which before were random, for the second of two passes."""
+        layer_net.backward([2 - diff for diff in top_diffs], self.diffs_like(arrays))
+        self.garbage = [diff.astype(np.float32) for diff in self.diffs_like(arrays)]
+        return layer_net.backward(top_diffs, self.garbage)
+
+
+def check_load(subject):
+    """The fragment loads as it stands."""
+    fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
+    text = "".join(
+        net.source("Input", blob, array.shape)
+        for blob, array in zip(unique_bottoms(fragment), arrays)
+    )
+    subject.reseed()
+    net.load(subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase)
+
+
+def unique_bottoms(fragment):
+    """Return each bottom's name once: a layer may take a blob twice."""
+    return sorted(set(fragment.bottoms), key=fragment.bottoms.index)
+
+
+def check_shapes(subject):
+    """Every top has a shape and finite numbers at every batch size."""
+    for batch in BATCHES:
+        arrays = subject.bottoms(batch)
+        layer_net = subject.net(arrays)
+        for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
+            if not top.size:
+                raise Failure("batch %d: top %s has no elements, its shape is %s"
+                              % (batch, name, top.shape))
+            if not np.all(np.isfinite(top)):
+                where = tuple(np.argwhere(~np.isfinite(top))[0])
+                raise Failure("batch %d: top %s is %s at %s" % (batch, name, top[where], where))
+
+
+def check_forward(subject):
+    """Forward leaves its bottoms alone and gives the same tops for the same bottoms."""
+    arrays, others = subject.bottoms(BATCHES[0]), subject.bottoms(BATCHES[0], draw=1)
+    layer_net = subject.net(arrays)
+    first = subject.forward(layer_net, arrays)
+    same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays)
+    same("forward run again on the same bottoms gave another top",
+         layer_net.tops, subject.forward(layer_net, arrays), first)
+    subject.forward(layer_net, others)
+    same("forward depends on the bottoms before: another top",
+         layer_net.tops, subject.forward(layer_net, arrays), first)
+    again = subject.net(arrays)
+    same("a second net of the same layer gave another top",
+         layer_net.tops, subject.forward(again, arrays), first)
+
+
+def check_batch(subject):
+    """The same net follows a larger and a smaller batch, forward and backward."""
+    layer_net = subject.net(subject.bottoms(BATCHES[0]))
+    for before, batch in zip(BATCHES, BATCHES[1:] + BATCHES[:1]):
+        subject.forward(layer_net, subject.bottoms(before))
+        arrays = subject.bottoms(batch)
+        fresh = subject.net(arrays)
+        what = "after batch %d, at batch %d, " % (before, batch)
+        tops = subject.forward(fresh, arrays)
+        same(what + "another top than in a new net",
+             fresh.tops, subject.forward(layer_net, arrays), tops)
+        if any(subject.fragment.wanted):
+            diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
+            same(what + "another gradient than in a new net", fresh.bottoms,
+                 layer_net.backward(*diffs), fresh.backward(*diffs))
+
+
+def check_expected_tops(subject):
+    """Forward gives what the author's expected_tops says."""
+    for draw, batch in enumerate(BATCHES):
+        arrays = subject.bottoms(batch, draw)
+        layer_net = subject.net(arrays)
+        tops = subject.forward(layer_net, arrays)
+        for name, top, expected in zip(layer_net.tops, tops, subject.expected(arrays)):
+            if expected is None:
+                continue
+            expected = np.asarray(expected, np.float64)
+            if expected.size == top.size == 1:
+                expected = expected.reshape(top.shape)
+            if expected.shape != top.shape:
+                raise Failure("top %s has the shape %s, expected_tops says %s"
+                              % (name, top.shape, expected.shape))
+            tolerance = 1e-4 * np.abs(expected) + 1e-5 * np.max(np.abs(expected))
+            same("forward and expected_tops differ in top", [name], [top], [expected],
+                 [tolerance + 1e-7], ("forward", "expected"))
+
+
+def check_gradient(subject):
+    """Backward gives the gradient that differences of forward give, for every wanted bottom."""
+    for draw in range(DRAWS):
+        arrays = subject.bottoms(BATCHES[draw % len(BATCHES)], draw)
+        layer_net = subject.net(arrays)
+        tops = subject.forward(layer_net, arrays)
+        same("the gradient cannot be measured, forward is random", layer_net.tops,
+             subject.forward(layer_net, arrays), tops)
+        top_diffs = subject.top_diffs(tops)
+        diffs = subject.backward(layer_net, top_diffs, arrays)
+        same("backward changed the data of its bottom",
+             layer_net.bottoms, layer_net.bottom_data(), arrays)
+        for i, name in enumerate(layer_net.bottoms):
+            if not subject.fragment.wanted[i]:
+                continue
+
+            def run(array):
+                return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1:])
+
+            found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
+            if found:
+                raise Failure(gradient_table(name, *found))
+
+
+def gradient_table(name, count, rows):
+    """Return the message for a wrong gradient."""
+    lines = ["the gradient of bottom %s is wrong: %s" % (name, count)]
+    lines.append("  %-16s %13s %13s %11s %8s" % ("index", "backward", "measured", "error", "ratio"))
+    for index, slope in rows[:ROWS]:
+        ratio = slope.layers / slope.measured if slope.measured else np.inf
+        where = "direction" if index is None else show(index)
+        lines.append("  %-16s %13.6g %13.6g %11.3g %8.4g"
+                     % (where, slope.layers, slope.measured, -slope.residual, ratio))
+    return "\n".join(lines)
+
+
+def check_propagate_down(subject):
+    """A bottom that is off keeps its diff, and the others get the same gradient as before."""
+    arrays, wanted = subject.bottoms(BATCHES[0]), subject.fragment.wanted
+    complete = subject.net(arrays)
+    tops = subject.forward(complete, arrays)
+    top_diffs, garbage = subject.top_diffs(tops), subject.diffs_like(arrays)
+    diffs = complete.backward(top_diffs, garbage)
+    for flags in combinations(wanted):
+        layer_net = subject.net(arrays, wanted=flags)
+        subject.forward(layer_net, arrays)
+        found = layer_net.backward(top_diffs, garbage)
+        for i, name in enumerate(layer_net.bottoms):
+            what = "with propagate_down %s, " % ", ".join(str(flag).lower() for flag in flags)
+            if flags[i]:
+                same(what + "another gradient of bottom", [name], found[i:i + 1], diffs[i:i + 1])
+            else:
+                kept = garbage[i].astype(np.float32)
+                same(what + "backward wrote the diff of bottom", [name], found[i:i + 1], [kept],
+                     None, ("after", "before"))
+
+
+def combinations(wanted):
+    """Return lists of propagate_down to try; beyond a few wanted bottoms each alone and each off."""
+    on = [i for i, want in enumerate(wanted) if want]
+    if len(on) <= MOST_COMBINATIONS:
+        chosen = [c for n in range(len(on) + 1) for c in itertools.combinations(on, n)]
+    else:
+        chosen = [(), tuple(on)] + [(i,) for i in on] + [tuple(set(on) - {i}) for i in on]
+    return [[i in some for i in range(len(wanted))] for some in chosen]
+
+
+def check_counts(subject):
+    """Another number of bottoms or tops is refused, or it makes a difference."""
+    arrays, tops = subject.bottoms(BATCHES[0]), len(subject.fragment.tops)
+    reference = subject.forward(subject.net(arrays), arrays)
+    for changed in (arrays + arrays[-1:], arrays[:-1]):
+        what = "%d bottoms instead of %d" % (len(changed), len(arrays))
+        refused(what, subject, changed, tops, reference)
+    for count in (tops + 1, tops - 1):
+        what = "%d tops instead of %d" % (count, tops)
+        refused(what, subject, arrays, count, reference)
+
+
+def refused(what, subject, arrays, tops, reference):
+    """Raise Failure if the layer takes these counts without a word and without using them."""
+    try:
+        wanted = [False] * len(arrays)
+        layer_net = subject.net(arrays, wanted=wanted, tops=tops, losses=False)
+        used = [layer_net.net.blobs[top].count for top in layer_net.tops]
+        found = subject.forward(layer_net, arrays) if all(used) else []
+        if len(arrays) > len(subject.fragment.bottoms):
+            other = subject.forward(layer_net, arrays[:-1] + [arrays[-1] + 1])
+            used = [not all_equal(found, other)]
+        elif len(arrays) < len(subject.fragment.bottoms):
+            used = [not all_equal(found, reference)]
+    except Exception:
+        return
+    if not all(used):
+        raise Failure("the layer loads with %s and ignores it: expected an exception" % what)
+
+
+def all_equal(left, right):
+    return len(left) == len(right) and all(np.array_equal(a, b) for a, b in zip(left, right))
+
+
+# What stands in for a value of another type, such that no conversion takes it by accident.
+MISTYPED = ((bool, "no"), ((int, float), {}), (list, 7), (dict, 7), (object, []))
+
+
+def check_param_str(subject):
+    """Unknown and mistyped keys are refused; a missing key is, or the layer works without it."""
+    fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
+    cases = [("the unknown key no_such_key", dict(fragment.params, no_such_key=1))]
+    for key, value in fragment.params.items():
+        other = next(other for kind, other in MISTYPED if isinstance(value, kind))
+        cases.append(("%r for %r instead of %r" % (other, str(key), value),
+                      dict(fragment.params, **{str(key): other})))
+    for what, params in cases:
+        try:
+            layer_net = subject.net(arrays, layer=fragment.with_params(params))
+            subject.forward(layer_net, arrays)
+        except Exception:
+            continue
+        raise Failure("param_str with %s was taken: expected an exception" % what)
+    for key in fragment.params:
+        params = dict(fragment.params)
+        del params[key]
+        try:
+            layer_net = subject.net(arrays, layer=fragment.with_params(params))
+        except Exception:
+            continue
+        try:
+            subject.forward(layer_net, arrays)
+        except Exception as error:
+            raise Failure("param_str without %r loads and fails in forward: expected an exception "
+                          "from setup, or a default (%s: %s)"
+                          % (str(key), type(error).__name__, error))
+
+
+def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
+    """Raise Failure with a table where the arrays found are not those expected."""
+    for i, name in enumerate(names):
+        left, right = (np.asarray(array, np.float64) for array in (found[i], expected[i]))
+        if left.shape != right.shape:
+            raise Failure("%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape))
+        limit = tolerances[i] if tolerances else 1e-6 * np.abs(right)
+        wrong = ~(np.abs(left - right) <= limit)
+        if tolerances is None:
+            wrong &= ~(np.isnan(left) & np.isnan(right))
+        if np.any(wrong):
+            lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
+            lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
+            errors = np.where(wrong, np.nan_to_num(np.abs(left - right), nan=np.inf), -1).ravel()
+            for flat in np.argsort(-errors)[:min(ROWS, int(np.sum(wrong)))]:
+                index = np.unravel_index(flat, wrong.shape)
+                lines.append("  %-16s %13.6g %13.6g %11.3g" % (
+                    show(index), left[index], right[index], left[index] - right[index]))
+            raise Failure("\n".join(lines))
+
+
+def show(index):
+    return "[" + ", ".join(str(i) for i in index) + "]"
+
+
+def always(fragment):
+    return True
+
+
+# name of the check, its function, whether it applies to a fragment
+CHECKS = (
+    ("load", check_load, always),
+    ("shapes", check_shapes, always),
+    ("forward", check_forward, always),
+    ("batch", check_batch, always),
+    ("expected_tops", check_expected_tops, always),
+    ("gradient", check_gradient, lambda fragment: any(fragment.wanted)),
+    ("propagate_down", check_propagate_down, lambda fragment: any(fragment.wanted)),
+    ("counts", check_counts, always),
+    ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
+)
+
+
+def names(path):
+    """Return the names of the checks that apply to the fragment in a file."""
+    try:
+        fragment = net.Fragment(path)
+    except Exception:
+        return ["load"]
+    return [name for name, _, applies in CHECKS if applies(fragment)]
+
+
+def run(name, caffe, path, make_bottoms, expected_tops, seeds):
+    """Run one check on every seed; return None or the message of what is wrong."""
+    function = dict((check, function) for check, function, _ in CHECKS)[name]
+    for seed in seeds:
+        try:
+            fragment = net.Fragment(path)
+            import_layer(fragment)
+            function(Subject(caffe, fragment, make_bottoms, expected_tops, seed))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            again = "" if len(seeds) == 1 else "with --seed=%d: " % seed
+            return again + describe(error, os.path.dirname(path))
+    return None
+
+
+def import_layer(fragment):
+    """Import the module and class that the fragment names; Caffe's own message hides the reason."""
+    module, name = fragment.python.get("module", ""), fragment.python.get("layer", "")
+    if not hasattr(importlib.import_module(module), name):
+        raise Failure("%s: expected the class %s in the module %s, which has none of that name"
+                      % (fragment.path, name, module))
+
+
+def describe(error, folder):
+    """Return a message, for an exception from the author's files with the lines it came from."""
+    if isinstance(error, Failure):
+        return str(error)
+    lines = ["%s: %s" % (type(error).__name__, error)]
+    for path, line, function, text in traceback.extract_tb(sys.exc_info()[2]):
+        if path.startswith(folder) and os.path.dirname(__file__) not in path:
+            lines.append("  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text))
+    return "\n".join(lines)

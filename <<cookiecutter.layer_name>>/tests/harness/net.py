@@ -1,0 +1,147 @@
+"""The fragment, and nets of its one layer, built the same on real Caffe and on the stand-in."""
+
+import ast
+import json
+import os
+import tempfile
+
+import numpy as np
+
+from . import prototxt
+
+# Fields that place the layer in its author's net; in nets of its own they are set anew.
+PLACE = ("bottom", "top", "propagate_down", "loss_weight", "include", "exclude")
+
+
+class Failure(Exception):
+    """A check found the layer wrong; the message is all that the user sees."""
+
+
+class Fragment(object):
+    """The one `layer { ... }` of a prototxt file."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "rb") as stream:
+            self.text = stream.read()
+        self.file = prototxt.load(path)
+        layers = [layer for layer in self.file.all("layer")]
+        if len(layers) != 1 or layers[0].get("type") != "Python":
+            raise Failure(
+                "%s: expected one layer { } of type Python, got %d: %s"
+                % (path, len(layers), ", ".join(str(layer.get("type")) for layer in layers))
+            )
+        self.layer = layers[0]
+        self.bottoms = self.layer.all("bottom")
+        self.tops = self.layer.all("top")
+        self.python = self.layer.get("python_param", prototxt.Message())
+        flags = self.layer.all("propagate_down") or ["true"] * len(self.bottoms)
+        self.wanted = [flag == "true" for flag in flags]
+        self.phase = 0
+        for rule in self.layer.all("include"):
+            self.phase = int(rule.get("phase") == "TEST")
+        self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
+
+    def with_params(self, params):
+        """Return the layer's message with another param_str, in the notation of the author's."""
+        python = self.python.without("param_str")
+        python.fields.append(("param_str", self.write_params(params)))
+        layer = self.layer.without("python_param")
+        layer.fields.append(("python_param", python))
+        return layer
+
+
+def _parse_params(text):
+    """Return the dict in a param_str, {} if there is none, and a function that writes one."""
+    for parse, write in ((json.loads, json.dumps), (ast.literal_eval, repr)):
+        try:
+            params = parse(text)
+        except Exception:
+            continue
+        if isinstance(params, dict) and all(isinstance(key, type(u"")) or isinstance(key, str)
+                                            for key in params):
+            return params, write
+    return {}, json.dumps
+
+
+def load(caffe, text, phase):
+    """Return the caffe.Net that the text of a prototxt, in bytes, describes."""
+    handle, path = tempfile.mkstemp(suffix=".prototxt")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text)
+        return caffe.Net(path, phase)
+    finally:
+        os.remove(path)
+
+
+def source(kind, blob, shape):
+    """Return the text of an Input or Parameter layer that gives one blob."""
+    dims = " ".join("dim: %d" % dim for dim in shape)
+    return "layer { name: 'source of %s' type: '%s' top: '%s' %s_param { shape { %s } } }\n" % (
+        blob, kind, blob, kind.lower(), dims
+    )  # fmt: skip
+
+
+class LayerNet(object):
+    """A net of the fragment's layer, as Caffe trains it.
+
+    Bottoms that get a gradient come from Parameter layers, the others from Input layers, and each
+    top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted.
+    """
+
+    def __init__(self, caffe, fragment, arrays, wanted=None, layer=None, tops=None, losses=True):
+        self.wanted = fragment.wanted if wanted is None else wanted
+        self.bottoms = unique(fragment.bottoms, len(arrays), ())
+        self.tops = unique(fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms)
+        text = ""
+        message = (layer or fragment.layer).without(*PLACE)
+        for blob, array, want in zip(self.bottoms, arrays, self.wanted):
+            text += source("Parameter" if want else "Input", blob, array.shape)
+            message.fields.append(("bottom", blob))
+        for blob in self.tops:
+            message.fields.append(("top", blob))
+            if losses:
+                message.fields.append(("loss_weight", 1))
+        text += str(prototxt.Message([("layer", message)]))
+        self.net = load(caffe, text if isinstance(text, bytes) else text.encode("utf-8"),
+                        fragment.phase)
+
+    def forward(self, arrays):
+        """Return copies of the tops in float64, one forward pass on the bottoms given."""
+        for blob, array in zip(self.bottoms, arrays):
+            for target in self._bottom_blobs(blob):
+                if tuple(target.shape) != array.shape:
+                    target.reshape(*array.shape)
+                target.data[...] = array
+        self.net.forward()
+        return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
+
+    def backward(self, top_diffs, bottom_diffs):
+        """Return copies of the bottoms' diffs in float64, which before were those given."""
+        for top, diff in zip(self.tops, top_diffs):
+            self.net.blobs[top].diff[...] = diff
+        for blob, diff in zip(self.bottoms, bottom_diffs):
+            self.net.blobs[blob].diff[...] = diff
+        self.net.backward()
+        return [self.net.blobs[blob].diff.astype(np.float64) for blob in self.bottoms]
+
+    def bottom_data(self):
+        """Return copies of the bottoms' data."""
+        return [self.net.blobs[blob].data.copy() for blob in self.bottoms]
+
+    def _bottom_blobs(self, blob):
+        """Return the blobs to fill: a Parameter layer gives its weight, and never reshapes."""
+        weights = self.net.params.get("source of " + blob)
+        return [self.net.blobs[blob]] + ([weights[0]] if weights else [])
+
+
+def unique(names, count, taken):
+    """Return `count` blob names, those given first, none of them taken or twice."""
+    result = []
+    for i in range(count):
+        name = names[i] if i < len(names) else "extra_%d" % i
+        while name in result or name in taken:
+            name += "_"
+        result.append(name)
+    return result

@@ -1,0 +1,146 @@
+"""Protobuf text format, as much of it as nets use: parse it, read it, write it."""
+
+import io
+import re
+
+TOKEN = re.compile(
+    r"""(?P<space>(?:\s|\#[^\n]*)+)
+    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[fF]?))
+    |(?P<mark>[{}<>:;,\[\]])""",
+    re.VERBOSE,
+)
+ESCAPE = re.compile(br"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+
+
+class Word(str):
+    """A bare word of the text format: true, false or an enum value such as TEST."""
+
+
+class Message(object):
+    """The fields of a message, pairs of name and value in the order of the file."""
+
+    def __init__(self, fields=()):
+        self.fields = list(fields)
+
+    def all(self, name):
+        """Return the list of values of a field."""
+        return [value for field, value in self.fields if field == name]
+
+    def get(self, name, default=None):
+        """Return the last value of a field, as protobuf does."""
+        return (self.all(name) or [default])[-1]
+
+    def without(self, *names):
+        """Return a copy that lacks the fields of these names."""
+        return Message(pair for pair in self.fields if pair[0] not in names)
+
+    def __str__(self):
+        return "\n".join(_lines(self))
+
+
+def load(path):
+    """Return the Message in a file; ValueError with line and column where it does not parse."""
+    with io.open(path, encoding="utf-8") as stream:
+        return parse(stream.read(), path)
+
+
+def parse(text, path="text"):
+    """Return the Message that text holds; ValueError with line and column."""
+    tokens, end = [], 0
+    while end < len(text):
+        match = TOKEN.match(text, end)
+        if not match:
+            raise _error(path, text, end, "no %.20r" % text[end:].split("\n")[0])
+        if match.lastgroup != "space":
+            tokens.append((match.lastgroup, match.group(), end))
+        end = match.end()
+    tokens.append(("end", "the end", end))
+    return _Parser(text, path, tokens).message("end")
+
+
+class _Parser(object):
+    def __init__(self, text, path, tokens):
+        self.text, self.path, self.tokens, self.at = text, path, tokens, 0
+
+    def take(self, *wanted):
+        """Return the next token's text if its kind or text is one of those wanted, else None."""
+        kind, text, _ = self.tokens[self.at]
+        if kind in wanted or (kind == "mark" and text in wanted):
+            self.at += 1
+            return text
+        return None
+
+    def need(self, *wanted):
+        """Return the next token's text or raise."""
+        text = self.take(*wanted)
+        if text is None:
+            _, got, place = self.tokens[self.at]
+            raise _error(self.path, self.text, place, "%s, got %.20r" % (" or ".join(wanted), got))
+        return text
+
+    def message(self, end):
+        message = Message()
+        while self.take(end) is None:
+            name = str(self.need("word", end))
+            colon = self.take(":")
+            if self.take("["):
+                while not self.take("]"):
+                    message.fields.append((name, self.value(True)))
+                    self.take(",")
+            else:
+                message.fields.append((name, self.value(colon)))
+            self.take(",", ";")
+        return message
+
+    def value(self, colon):
+        for opening, closing in ("{}", "<>"):
+            if self.take(opening):
+                return self.message(closing)
+        if not colon:
+            self.need(":", "{")
+        text = self.need("string", "number", "word", "{")
+        if text[0] in "\"'":
+            value = ""
+            while text is not None:
+                value, text = value + _unescape(text), self.take("string")
+            return value
+        if text[0].isalpha() or text[0] == "_":
+            return Word(text)
+        try:
+            return int(text, 0)
+        except ValueError:
+            return float(text.rstrip("fF"))
+
+
+def _unescape(quoted):
+    def character(match):
+        octal, hexadecimal, letter = match.groups()
+        if letter is not None:
+            return LETTERS.get(letter, letter)
+        return bytes(bytearray([int(octal, 8) & 255 if octal else int(hexadecimal, 16)]))
+
+    raw = ESCAPE.sub(character, quoted[1:-1].encode("utf-8"))
+    return raw if str is bytes else raw.decode("utf-8")
+
+
+def _error(path, text, place, expected):
+    line = text.count("\n", 0, place) + 1
+    column = place - (text.rfind("\n", 0, place) + 1) + 1
+    return ValueError("%s:%d:%d: expected %s" % (path, line, column, expected))
+
+
+def _lines(message, indent=""):
+    for name, value in message.fields:
+        if isinstance(value, Message):
+            yield "%s%s {" % (indent, name)
+            for line in _lines(value, indent + "  "):
+                yield line
+            yield indent + "}"
+        elif isinstance(value, str) and not isinstance(value, Word):
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+            yield "%s%s: '%s'" % (indent, name, quoted)
+        else:
+            yield "%s%s: %s" % (indent, name, value)

@@ -1,0 +1,357 @@
+"""A numpy stand-in for `import caffe`: the part of pycaffe that a Python layer and its tests see.
+
+It keeps Caffe's rules and its pitfalls: blobs are float32, bottoms cannot be iterated, shapes are
+no tuples, reshape takes plain ints, memory is neither cleared nor shrunk, diffs stay as they were.
+"""
+
+import importlib
+import sys
+from collections import OrderedDict
+
+import numpy as np
+
+from . import prototxt
+
+__version__ = "stand-in"
+TRAIN, TEST = 0, 1
+
+NO_INT = (
+    "No registered converter was able to produce a C++ rvalue of type int from this Python object "
+    "of type %s"
+)
+RULE = {"phase", "min_level", "max_level", "stage", "not_stage"}
+FIELDS = {
+    "": {"name", "layer", "force_backward"},
+    "layer": {
+        "name", "type", "bottom", "top", "phase", "loss_weight", "param", "blobs",
+        "propagate_down", "include", "exclude", "python_param", "loss_param", "transform_param",
+        "input_param", "parameter_param",
+    },
+    "python_param": {"module", "layer", "param_str", "share_in_parallel"},
+    "param": {"name", "share_mode", "lr_mult", "decay_mult"},
+    "include": RULE,
+    "exclude": RULE,
+    "input_param": {"shape"},
+    "parameter_param": {"shape"},
+    "shape": {"dim"},
+}  # fmt: skip
+
+
+class Abort(BaseException):
+    """Where real Caffe would end the process with a failed check; no `except Exception` stops it."""
+
+
+def _require(condition, message):
+    if not condition:
+        raise Abort("Check failed: " + message)
+
+
+class _Storage(object):
+    """The memory of a blob: it grows, keeps its first values, and never shrinks."""
+
+    def __init__(self):
+        self.arrays = {"data": None, "diff": None}
+
+    def view(self, which, shape):
+        _require(self.arrays[which] is not None, which + "_")
+        return self.arrays[which][: _count(shape)].reshape(shape)
+
+    def reserve(self, count):
+        for which, array in self.arrays.items():
+            if array is None or len(array) < count:
+                self.arrays[which] = np.zeros(count, np.float32)
+
+
+def _count(shape):
+    count = 1
+    for dim in shape:
+        count *= dim
+    return count
+
+
+class _Memory(object):
+    """What all Python objects of one blob share."""
+
+    def __init__(self):
+        self.shape, self.storage = (), _Storage()
+
+
+class Blob(object):
+    """caffe.Blob: every look-up gives a new one, so what a layer sets on it is lost."""
+
+    def __init__(self, memory):
+        self._memory = memory
+
+    data = property(lambda self: self._memory.storage.view("data", self._memory.shape))
+    diff = property(lambda self: self._memory.storage.view("diff", self._memory.shape))
+    shape = property(lambda self: IntVec(self._memory.shape))
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    @property
+    def count(self):
+        return _count(self._memory.shape) if self._memory.storage.arrays["data"] is not None else 0
+
+    def _legacy(self, axis):
+        shape = self._memory.shape
+        _require(len(shape) <= 4, "num_axes() <= 4")
+        return shape[axis] if axis < len(shape) else 1
+
+    def reshape(self, *shape, **kwargs):
+        if kwargs:
+            raise RuntimeError("Blob.reshape takes no kwargs")
+        for dim in shape:
+            if not isinstance(dim, int):
+                raise TypeError(NO_INT % type(dim).__name__)
+            _require(dim >= 0, "shape[i] >= 0")
+        self._memory.shape = tuple(int(dim) for dim in shape)
+        self._memory.storage.reserve(_count(shape))
+
+
+class IntVec(object):
+    """A blob's shape: no tuple, and equal to nothing but itself."""
+
+    def __init__(self, items):
+        self._items = list(items)
+
+    def __len__(self):
+        return len(self._items)
+
+    def __iter__(self):
+        return iter(self._items)
+
+    def __getitem__(self, index):
+        items = self._items[index]
+        return IntVec(items) if isinstance(index, slice) else items
+
+
+class RawBlobVec(object):
+    """Bottoms or tops: indexed and measured, not iterated."""
+
+    def __init__(self, memories):
+        self._memories = memories
+
+    def __len__(self):
+        return len(self._memories)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return type(self)(self._memories[index])
+        if not isinstance(index, int):
+            raise TypeError("Invalid index type")
+        if not -len(self) <= index < len(self):
+            raise IndexError("Index out of range")
+        return Blob(self._memories[index])
+
+    def __setitem__(self, index, value):
+        raise TypeError("Invalid assignment")
+
+    def __iter__(self):
+        for _ in self._memories:
+            raise TypeError(
+                "No to_python (by-value) converter found for C++ type: caffe::Blob<float>*"
+            )
+            yield
+
+
+class BlobVec(RawBlobVec):
+    """A layer's weights: these can be iterated, and added to."""
+
+    def __iter__(self):
+        return iter([Blob(memory) for memory in self._memories])
+
+    def add_blob(self, *shape):
+        memory = _Memory()
+        Blob(memory).reshape(*shape)
+        self._memories.append(memory)
+
+
+class Layer(object):
+    """caffe.Layer, the base class of Python layers."""
+
+    type = "Python"
+
+    def __init__(self, layer_param=None):
+        self.blobs = BlobVec([])
+
+    def setup(self, bottom, top):
+        raise Abort("%s has no method setup" % type(self).__name__)
+
+    def reshape(self, bottom, top):
+        raise Abort("%s has no method reshape" % type(self).__name__)
+
+
+class _Input(Layer):
+    """Caffe's Input layer: tops of given shapes, filled by the user."""
+
+    field = "input_param"
+
+    def setup(self, bottom, top):
+        for i, shape in enumerate(self.message.get(self.field).all("shape")):
+            top[i].reshape(*shape.all("dim"))
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+class _Parameter(_Input):
+    """Caffe's Parameter layer: a weight, which its top shares from the first forward on."""
+
+    field = "parameter_param"
+
+    def setup(self, bottom, top):
+        _Input.setup(self, bottom, top)
+        self.blobs.add_blob(*top[0].shape)
+
+    def forward(self, bottom, top):
+        _require(top[0].count == self.blobs[0].count, "count_ == other.count()")
+        top[0]._memory.storage = self.blobs[0]._memory.storage
+
+
+class _Node(object):
+    """A layer in its place in the net."""
+
+    def __init__(self, layer, bottoms, tops):
+        self.layer, self.bottoms, self.tops = layer, RawBlobVec(bottoms), RawBlobVec(tops)
+
+
+class Net(object):
+    """caffe.Net of Input, Parameter and Python layers: `Net(file, phase)`."""
+
+    def __init__(self, network_file, phase):
+        net = prototxt.load(network_file)
+        _check_fields(net, "")
+        self._memories, self._nodes = OrderedDict(), []
+        self.params = OrderedDict()
+        needs = {}
+        for message in net.all("layer"):
+            if _is_included(message, phase):
+                self._append(message, phase, needs)
+        self._skip_backward_without_loss()
+
+    @property
+    def blobs(self):
+        return OrderedDict((name, Blob(memory)) for name, memory in self._memories.items())
+
+    @property
+    def layers(self):
+        return [node.layer for node in self._nodes]
+
+    def forward(self):
+        for node in self._nodes:
+            node.layer.reshape(node.bottoms, node.tops)
+            node.layer.forward(node.bottoms, node.tops)
+
+    def backward(self):
+        for node in reversed(self._nodes):
+            if node.needs_backward:
+                node.layer.backward(node.tops, list(node.propagate_down), node.bottoms)
+
+    def _append(self, message, phase, needs):
+        name, bottoms, tops = message.get("name"), message.all("bottom"), message.all("top")
+        for bottom in bottoms:
+            _require(bottom in self._memories, "Unknown bottom blob '%s'" % bottom)
+        for top in tops:
+            _require(top not in self._memories, "top blob '%s' produced by several layers" % top)
+            self._memories[top] = _Memory()
+        flags, weights = message.all("propagate_down"), message.all("loss_weight")
+        _require(len(flags) in (0, len(bottoms)), "propagate_down for each bottom or for none")
+        _require(len(weights) in (0, len(tops)), "loss_weight for each top or for none")
+        layer = _make_layer(message)
+        layer.message, layer.phase = message, phase
+        node = _Node(layer, *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)])
+        layer.setup(node.bottoms, node.tops)
+        layer.reshape(node.bottoms, node.tops)
+        node.loss = [bool(float(weight)) for weight in weights] or [False] * len(tops)
+        for top, weight in zip(range(len(tops)), weights):
+            if float(weight):
+                node.tops[top].diff[...] = weight
+        params = message.all("param")
+        _require(len(params) <= len(layer.blobs), "Too many params specified for layer " + name)
+        node.propagate_down = [flag == "true" for flag in flags] or [needs[b] for b in bottoms]
+        node.needs_backward = any([needs[blob] for blob in bottoms]) or len(layer.blobs) > 0
+        needs.update((top, node.needs_backward) for top in tops)
+        node.names = bottoms, tops
+        self._nodes.append(node)
+        if len(layer.blobs):
+            self.params[name] = layer.blobs
+
+    def _skip_backward_without_loss(self):
+        under_loss = set()
+        for node in reversed(self._nodes):
+            bottoms, tops = node.names
+            if any(node.loss) or under_loss & set(tops):
+                under_loss |= set(bottoms)
+            else:
+                node.needs_backward = False
+
+
+def _make_layer(message):
+    kind = message.get("type")
+    if kind == "Python":
+        param = message.get("python_param", prototxt.Message())
+        module = importlib.import_module(param.get("module", ""))
+        layer = getattr(module, param.get("layer", ""))(message)
+        _require(isinstance(layer, Layer), "%s is a caffe.Layer" % param.get("layer"))
+        layer.param_str = param.get("param_str", "")
+        return layer
+    layers = {"Input": _Input, "Parameter": _Parameter}
+    _require(kind in layers, "Unknown layer type: %s" % kind)
+    return layers[kind]()
+
+
+def _is_included(message, phase):
+    name = ("TRAIN", "TEST")[phase]
+    included = [rule.get("phase", name) == name for rule in message.all("include")]
+    excluded = [rule.get("phase", name) == name for rule in message.all("exclude")]
+    return not any(excluded) and (any(included) or not included)
+
+
+def _check_fields(message, kind):
+    for name, value in message.fields:
+        _require(kind not in FIELDS or name in FIELDS[kind], "no field named " + name)
+        if isinstance(value, prototxt.Message):
+            _check_fields(value, name)
+
+
+def layer_type_list():
+    return ["Input", "Parameter", "Python"]
+
+
+_solver = {"count": 1, "rank": 0}
+
+
+def solver_count():
+    return _solver["count"]
+
+
+def solver_rank():
+    return _solver["rank"]
+
+
+def set_solver_count(count):
+    _solver["count"] = count
+
+
+def set_solver_rank(rank):
+    _solver["rank"] = rank
+
+
+def _ignore(*args):
+    """Settings that mean nothing here: modes, devices, Caffe's own random numbers."""
+
+
+set_mode_cpu = set_mode_gpu = set_device = set_random_seed = set_multiprocess = _ignore
+
+
+def install():
+    """Put the stand-in where `import caffe` finds it."""
+    sys.modules["caffe"] = sys.modules[__name__]

@@ -1,0 +1,21 @@
+<% set layer = cookiecutter|layer_spec %>
+<% import layer.kind_name ~ ".jinja" as kind %>
+<% set expected_tops = kind.expected_tops(layer) %>
+"""What only its author knows of <<layer.class_name>>; the rest is in conftest.py and harness/."""
+<% if "np." in expected_tops %>
+
+import numpy as np
+<% endif %>
+
+
+def test_<<layer.name>>(check):
+    check(make_bottoms, expected_tops)
+
+
+def make_bottoms(rng, batch):
+    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+<<kind.make_bottoms(layer)>>
+
+def expected_tops(bottoms, params):
+    """Return what forward must give, one array per top, or None to leave that unchecked."""
+<<expected_tops|trim("\n")>>

@@ -1,0 +1,486 @@
+"""Answers to a validated layer spec: the only place that parses answers.
+
+cookiecutter.json checks each answer right after its prompt with the filter `check`; the templates
+read the whole spec with `cookiecutter | layer_spec`. A refusal is one line and exit code 1.
+"""
+
+import ast
+import builtins
+import json
+import keyword
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2.ext import Extension
+
+HERE = Path(__file__).resolve().parent
+FOLDER = "<<cookiecutter.layer_name>>"
+DELIMITERS = ("<<", "<%", "<#")
+MOST_BLOBS = 64
+MOST_CHARACTERS = 4000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layer: the counts it allows, its default counts, and what its fragment says."""
+
+    bottoms: range
+    tops: range
+    default_bottoms: int
+    default_tops: int
+    loss_weight: bool = False
+    wanted: int = MOST_BLOBS  # bottoms before this one get a gradient, the others do not
+
+
+# One row per kind; what it generates is templates/<kind>.jinja, its prompt is in cookiecutter.json.
+KINDS = {
+    "identity": Kind(range(1, 65), range(1, 65), 1, 1),
+    "loss": Kind(range(1, 65), range(1, 2), 2, 1, loss_weight=True, wanted=1),
+}
+
+# type: (the word for it, the value that the fragment carries for a required key)
+TYPES = {
+    "int": (int, 1),
+    "float": (float, 1.0),
+    "bool": (bool, True),
+    "str": (str, "value"),
+    "list": (list, [1.0]),
+    "dict": (dict, {}),
+}
+
+PYTHON_2_KEYWORDS = {"exec", "print"}
+CONSTANTS = {"Ellipsis", "NotImplemented", "None", "True", "False", "__debug__"}
+WORDS = set(keyword.kwlist) | PYTHON_2_KEYWORDS | CONSTANTS
+MODULE_NAMES = {"ast", "copy", "difflib", "json", "numbers", "sys", "caffe", "np", "FITS"}
+LAYER_ATTRIBUTES = {
+    "blobs", "phase", "param_str", "type", "setup", "reshape", "forward", "backward",
+}  # fmt: skip
+
+
+class Refused(FailedHookException):
+    """An answer that is refused; cookiecutter prints the message and exits with 1."""
+
+
+def refuse(variable, expected, got, advice):
+    """Raise Refused with the one line: what was expected, what came and what to do."""
+    shown = ascii(got) if len(str(got)) <= 60 else ascii(str(got)[:57]) + "..."
+    raise Refused(f"{variable}: expected {expected}, got {shown}: {advice}.")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A param_str key: `value` is its default, or what the fragment carries if it is required."""
+
+    name: str
+    type: str
+    required: bool
+    value: object
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """A layer as the templates see it."""
+
+    name: str
+    class_name: str
+    kind_name: str
+    bottoms: tuple
+    tops: tuple
+    keys: tuple
+
+    @property
+    def kind(self):
+        """The row of KINDS."""
+        return KINDS[self.kind_name]
+
+    @property
+    def propagate_down(self):
+        """Per bottom, whether it gets a gradient; empty where all do, as in Caffe's own nets."""
+        wanted = [i < self.kind.wanted for i in range(len(self.bottoms))]
+        return [] if all(wanted) else wanted
+
+    @property
+    def param_str(self):
+        """The fragment's param_str in lines of prototxt strings, in one line where it fits."""
+        items = [f"{json.dumps(key.name)}: {to_json(key.value)}" for key in self.keys]
+        whole = to_prototxt("{" + ", ".join(items) + "}")
+        if len("    param_str: " + whole) <= 100:
+            return [whole]
+        pieces = [item + ", " for item in items[:-1]] + [items[-1] + "}"]
+        pieces[0] = "{" + pieces[0]
+        return [to_prototxt(piece) for piece in pieces]
+
+
+def text_of(answers, variable):
+    """Return an answer as text; refuse what is no text, too long or holds a delimiter."""
+    answer = answers.get(variable)
+    if isinstance(answer, bool) or not isinstance(answer, (str, int)):
+        refuse(variable, "text", answer, "write it as one string")
+    text = str(answer)
+    if len(text) > MOST_CHARACTERS:
+        refuse(variable, f"at most {MOST_CHARACTERS} characters", text, "shorten it")
+    for delimiter in DELIMITERS:
+        if delimiter in text:
+            refuse(variable, f"no {delimiter}", text, "take it out, answers are no templates")
+    return text
+
+
+def reserved_names():
+    """Return the module names that a folder on PYTHONPATH must not shadow."""
+    lines = (HERE / "reserved_names.txt").read_text(encoding="utf-8").splitlines()
+    return {name for line in lines if not line.startswith("#") for name in line.split()}
+
+
+def layer_name(answers):
+    """Return the checked layer_name."""
+    name = text_of(answers, "layer_name")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 64:
+        words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)
+        proposal = re.sub(r"^[0-9_]+", "", "_".join(words).lower())[:64].strip("_") or "my_layer"
+        refuse(
+            "layer_name",
+            "snake_case of at most 64 characters a-z, 0-9 and _, a letter first",
+            name,
+            f"type for example {proposal}",
+        )
+    if name in WORDS:
+        refuse("layer_name", "no Python keyword", name, f"type for example {name}_layer")
+    if name.startswith("test_") or name.endswith("_test") or name == "conftest":
+        proposal = re.sub(r"^(test_)+|(_test)+$", "", name)
+        proposal = "my_layer" if proposal in ("test", "conftest") else proposal
+        refuse(
+            "layer_name",
+            "a name that pytest does not take for tests (test_*, *_test, conftest)",
+            name,
+            f"type for example {proposal}",
+        )
+    if name in reserved_names():
+        refuse(
+            "layer_name",
+            "a name of its own: on PYTHONPATH it would hide the Python module of that name",
+            name,
+            f"type for example {name}_layer",
+        )
+    return name
+
+
+def class_name(name):
+    """Return the PascalCase of a layer_name, ending in Layer."""
+    pascal = "".join(word.capitalize() for word in name.split("_"))
+    return pascal if pascal.endswith("Layer") else pascal + "Layer"
+
+
+def layer_class(answers):
+    """Return the checked layer_class."""
+    name = text_of(answers, "layer_class").strip()
+    default = class_name(layer_name(answers))
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or len(name) > 80:
+        refuse(
+            "layer_class",
+            "a Python class name of at most 80 characters A-Z, a-z, 0-9 and _, no digit first",
+            name,
+            f"type for example {default}",
+        )
+    if name in WORDS | MODULE_NAMES or hasattr(builtins, name) or name.startswith("__"):
+        refuse(
+            "layer_class",
+            "a name that Python or the layer's module does not use already",
+            name,
+            f"type for example {default}",
+        )
+    return name
+
+
+def layer_kind(answers):
+    """Return the checked layer_kind."""
+    kind = text_of(answers, "layer_kind")
+    if kind not in KINDS:
+        refuse("layer_kind", f"one of {', '.join(KINDS)}", kind, "take one of these")
+    return kind
+
+
+def blob_names(answers, variable):
+    """Return the tuple of bottom or top names that the answer counts or lists."""
+    answer = text_of(answers, variable).strip()
+    kind = layer_kind(answers)
+    allowed = getattr(KINDS[kind], variable)
+    names = None
+    if re.fullmatch(r"-?[0-9]+", answer):
+        count = int(answer[:9])
+    else:
+        names = tuple(name.strip() for name in answer.split(","))
+        count = len(names)
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_./-]{1,64}", name) or name.isdigit():
+                refuse(
+                    variable,
+                    "a count, or names of 1 to 64 characters A-Z a-z 0-9 _ . / - with commas "
+                    "between, not digits alone",
+                    name,
+                    "type for example 2 or scores,label",
+                )
+            if names.count(name) > 1:
+                refuse(variable, "different names", name, "name every blob once")
+    if count not in allowed:
+        few, many = allowed[0], allowed[-1]
+        span = str(few) if few == many else f"{few} to {many}"
+        refuse(
+            variable,
+            f"{span} {variable} for the kind {kind}",
+            answer,
+            f"type for example {getattr(KINDS[kind], 'default_' + variable)}",
+        )
+    return names or automatic_names(layer_name(answers), variable, count)
+
+
+def automatic_names(name, variable, count):
+    """Return the blob names that a count stands for."""
+    if variable == "bottoms":
+        return tuple(f"bottom_{i}" for i in range(count))
+    return (name,) if count == 1 else tuple(f"{name}_{i}" for i in range(count))
+
+
+def top_names(answers):
+    """Return the checked tops, none of which is a bottom."""
+    tops = blob_names(answers, "tops")
+    for top in tops:
+        if top in blob_names(answers, "bottoms"):
+            refuse(
+                "tops",
+                "tops that are not bottoms (Python layers do not work in place)",
+                top,
+                f"type for example {top}_out",
+            )
+    return tops
+
+
+def split_keys(text):
+    """Yield the comma-separated pieces of param_str_keys; quotes and brackets keep commas."""
+    piece, quote, depth, escaped = "", "", 0, False
+    for character in text:
+        if quote:
+            quote = "" if character == quote and not escaped else quote
+            escaped = character == "\\" and not escaped
+        elif character in "\"'":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth == 0:
+            yield piece
+            piece = ""
+            continue
+        piece += character
+    yield piece
+
+
+def param_str_keys(answers):
+    """Return the tuple of Keys that the answer lists."""
+    text = text_of(answers, "param_str_keys").strip()
+    keys = []
+    for piece in split_keys(text) if text else ():
+        key = parse_key(piece.strip())
+        if key.name in (other.name for other in keys):
+            refuse("param_str_keys", "each key once", key.name, "take one of them out")
+        keys.append(key)
+    return tuple(keys)
+
+
+def parse_key(piece):
+    """Return the Key that `name[:type][=default]` describes."""
+    match = re.fullmatch(
+        r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(:\s*(?P<type>[^=]*?)\s*)?(=\s*(?P<value>.*))?",
+        piece,
+        re.DOTALL,
+    )
+    if not match:
+        refuse(
+            "param_str_keys",
+            "name:type=default with commas between, the name a Python identifier",
+            piece,
+            "type for example x1=1, mode:str='mean'",
+        )
+    name, type_name, value = match["name"], match["type"], match["value"]
+    if name in WORDS or name in LAYER_ATTRIBUTES or name.startswith("__"):
+        refuse(
+            "param_str_keys",
+            "a key that is no Python keyword and no attribute of caffe.Layer",
+            name,
+            f"type for example {name.strip('_') or 'key'}_1",
+        )
+    if type_name is not None and type_name not in TYPES:
+        refuse(
+            "param_str_keys",
+            f"one of the types {', '.join(TYPES)} for {name}",
+            type_name,
+            f"type for example {name}:float",
+        )
+    if value is None:
+        type_name = type_name or "float"
+        return Key(name, type_name, True, TYPES[type_name][1])
+    value = parse_value(name, type_name, value)
+    natural = type(value).__name__
+    if type_name in (None, natural):
+        return Key(name, natural, False, value)
+    if (type_name, natural) == ("float", "int") and abs(value) <= 2**1023:
+        return Key(name, "float", False, float(value))
+    refuse(
+        "param_str_keys",
+        f"a default of the type {type_name} for {name}",
+        value,
+        f"type for example {name}:{type_name}={to_json(TYPES[type_name][1])}",
+    )
+
+
+def parse_value(name, type_name, text):
+    """Return the JSON or Python literal in text: a number, bool, string, list or dict."""
+    value = None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = parse(text.strip())
+            break
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    if type(value).__name__ not in TYPES or not is_plain(value):
+        type_name = type_name if type_name in TYPES else "str"
+        refuse(
+            "param_str_keys",
+            f"a JSON or Python value for {name}: a finite number, true, a quoted string, a list "
+            "or a dict with string keys",
+            text,
+            f"type for example {name}:{type_name}={to_json(TYPES[type_name][1])}",
+        )
+    return value
+
+
+def is_plain(value, depth=20):
+    """Whether a value comes back the same from JSON and from a Python literal."""
+    if isinstance(value, list):
+        return depth > 0 and all(is_plain(item, depth - 1) for item in value)
+    if isinstance(value, dict):
+        return (
+            depth > 0
+            and all(isinstance(key, str) and is_plain(key) for key in value)
+            and all(is_plain(item, depth - 1) for item in value.values())
+        )
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, int)
+
+
+def to_json(value):
+    """Return a value as JSON; characters that do not print stand as \\u escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def to_python(value):
+    """Return a value as a literal that Python 2.7 and 3 read alike, in double quotes."""
+    if isinstance(value, list):
+        return "[" + ", ".join(to_python(item) for item in value) + "]"
+    if isinstance(value, dict):
+        items = (f"{to_python(key)}: {to_python(item)}" for key, item in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, str):
+        literal = ascii(value)
+        if literal[0] == "'" and '"' not in literal:
+            literal = '"' + literal[1:-1] + '"'
+        return literal if value.isascii() else "u" + literal
+    return repr(value)
+
+
+def to_python_list(values, indent=4):
+    """Return a list as Python code, one item a line where it does not fit into 80 columns."""
+    whole = to_python(list(values))
+    if len(whole) <= 80:
+        return whole
+    space = " " * indent
+    return "[\n" + "".join(f"{space}    {to_python(value)},\n" for value in values) + space + "]"
+
+
+def to_prototxt(text):
+    """Return text as a protobuf text-format string in single quotes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+CHECKS = {
+    "layer_name": layer_name,
+    "layer_class": layer_class,
+    "layer_kind": layer_kind,
+    "bottoms": lambda answers: blob_names(answers, "bottoms"),
+    "tops": top_names,
+    "param_str_keys": param_str_keys,
+}
+
+
+def check(answers, variable):
+    """Refuse a bad answer to one prompt; render as nothing."""
+    CHECKS[variable](answers)
+    return ""
+
+
+def layer_spec(answers):
+    """Return the LayerSpec of a complete set of answers, or refuse."""
+    return LayerSpec(*(read(answers) for read in CHECKS.values()))
+
+
+def default_count(kind, variable):
+    """Return the count of bottoms or tops that a kind has by default."""
+    return getattr(KINDS[layer_kind({"layer_kind": kind})], f"default_{variable}")
+
+
+FILTERS = (check, class_name, default_count, layer_spec, to_json, to_python, to_python_list)
+
+
+class Answers(Extension):
+    """The filters, and a guard: no answer is rendered that could be a template."""
+
+    def __init__(self, environment):
+        super().__init__(environment)
+        for function in FILTERS:
+            environment.filters[function.__name__] = function
+        guard(environment)
+
+
+def guard(environment):
+    """Wrap environment.from_string, through which cookiecutter renders answers it was given.
+
+    Only our own strings may hold delimiters: cookiecutter.json's, the hooks and, once the loader
+    is set, file names. The name of the folder is rendered first when files are generated: there
+    all answers are checked once more, because a replay asks and renders none.
+    """
+    own = set(strings(json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))))
+    own |= {hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")}
+    from_string = environment.from_string
+    rendered = []
+
+    def guarded(source, *args, **kwargs):
+        first = not rendered
+        rendered.append(source)
+        if first and source == FOLDER:
+            return from_string("<<(cookiecutter|layer_spec).name>>", *args, **kwargs)
+        if environment.loader is None and source not in own:
+            text_of({"an answer": source}, "an answer")
+        return from_string(source, *args, **kwargs)
+
+    environment.from_string = guarded
+
+
+def strings(value):
+    """Yield every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from strings(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)

@@ -1,0 +1,627 @@
+"""activate.sh: a layer's folder on PYTHONPATH and off again, in real shells."""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHELLS = {"bash": ["--noprofile", "--norc"], "dash": [], "zsh": ["-f"]}
+STARTUP = {"bash": ".bashrc", "dash": ".profile", "zsh": ".zshrc"}
+SHOW = 'printf "%s\\n" "${PYTHONPATH-unset}"\n'
+ODD = [
+    "two  words",
+    "it's",
+    'say "hi"',
+    "$HOME `id` $(id)",
+    "back\\slash\\n",
+    "Ünï Áđ 層",
+    "-n",
+    "[ab]*?",
+    "%x %n",
+    "~",
+    "#!a;b&c|d",
+    "line\nbreak",
+]
+BAKED = {}
+
+
+def need(program):
+    """A machine without the program skips its tests, CI must have it."""
+    if shutil.which(program) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")
+    return program
+
+
+@pytest.fixture(params=list(SHELLS))
+def shell(request):
+    return need(request.param)
+
+
+@pytest.fixture
+def add(bake, tmp_path, tmp_path_factory):
+    """add(folder, name) makes a layer in folder."""
+
+    def add(folder=tmp_path, name="my_layer"):
+        if name not in BAKED:
+            BAKED[name] = bake(layer_name=name, out=tmp_path_factory.mktemp("baked"))
+        return Path(shutil.copytree(BAKED[name], folder / name))
+
+    return add
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(command, ...) returns exit code, stdout and stderr; env adds variables, None removes."""
+
+    def run(*command, cwd=tmp_path, **env):
+        base = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
+        env = {key: str(value) for key, value in {**base, **env}.items() if value is not None}
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+        return done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def shows(shell, run):
+    """shows(script, ...) runs a script that must succeed without a complaint; returns its stdout."""
+
+    def shows(script, **options):
+        code, out, err = run(shell, *SHELLS[shell], "-c", script, **options)
+        assert (code, err) == (0, "")
+        return out
+
+    return shows
+
+
+def is_one_line(text):
+    return text.startswith("activate.sh: ") and text.endswith("\n") and text.count("\n") == 1
+
+
+# Sourcing
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (None, "{}"),
+        ("", "{}"),
+        ("/a", "{}:/a"),
+        ("/a:/b c", "{}:/a:/b c"),
+        (":/a:", "{}::/a:"),
+        ("~/a:*", "{}:~/a:*"),
+    ],
+)
+def test_sourcing_puts_the_folder_first_and_exports(add, shows, before, after):
+    layer = add()
+    out = shows(". ./activate.sh; printenv PYTHONPATH", cwd=layer, PYTHONPATH=before)
+    assert out == after.format(layer) + "\n"
+
+
+def test_python_then_finds_the_layer(add, shows):
+    layer = add()
+    find = "import importlib.util as u; print(u.find_spec('my_layer').origin)"
+    out = shows(
+        '. my_layer/activate.sh; cd /; "$PYTHON" -c "$FIND"', PYTHON=sys.executable, FIND=find
+    )
+    assert out == f"{layer / 'my_layer.py'}\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ". my_layer/activate.sh",
+        ". ./my_layer/activate.sh",
+        ". home/../my_layer/activate.sh",
+        'cd /; . "$LAYER/activate.sh"',
+        "cd home; . ../my_layer/activate.sh",
+        "PATH=$LAYER:$PATH; . activate.sh",
+        "CDPATH=$LAYER/..; . my_layer/activate.sh",
+        "cd() { builtin cd $1; ls; }; . my_layer/activate.sh; unset -f cd",
+        "f() { . my_layer/activate.sh; }; f",
+        "set -f; IFS=/; . my_layer/activate.sh",
+        "exec 3<other_layer/activate.sh; . my_layer/activate.sh",
+        "exec 4<my_layer/my_layer.py; . my_layer/activate.sh >log",
+    ],
+)
+def test_sourced_from_anywhere(add, home, shell, shows, source):
+    if shell == "dash":
+        source = source.replace("builtin", "command")
+    layer, _ = add(), add(name="other_layer")
+    assert shows(f"{source}\n{SHOW}", LAYER=layer) == f"{layer}\n"
+
+
+def test_sourced_in_a_subshell(add, shows):
+    layer = add()
+    assert shows(f"(. my_layer/activate.sh; {SHOW}); {SHOW}") == f"{layer}\nunset\n"
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize("odd", ODD)
+def test_any_path_works(add, shows, tmp_path, odd, locale):
+    layer = add(tmp_path / odd)
+    script = f'cd "$FROM"; . "$FILE"; {SHOW} . "$FILE"; {SHOW} deactivate_my_layer; {SHOW}'
+    for start, file in [("/", layer / "activate.sh"), (layer, "./activate.sh")]:
+        out = shows(script, FROM=start, FILE=file, PYTHONPATH="/a", LC_ALL=locale)
+        assert out == f"{layer}:/a\n{layer}:/a\n/a\n"
+
+
+def test_symbolic_links_are_kept(add, shell, shows, tmp_path):
+    layer, link = add(tmp_path / "real"), tmp_path / "link"
+    link.symlink_to("real")
+    assert shows(f"cd link/my_layer; . ./activate.sh; {SHOW}") == f"{link / 'my_layer'}\n"
+    told = layer if shell == "dash" else link / "my_layer"  # dash does not tell a file its path
+    assert shows(f"cd /; . {link}/my_layer/activate.sh; {SHOW}") == f"{told}\n"
+
+
+def test_dots_after_a_symbolic_link_lead_where_the_system_says(add, shows, tmp_path):
+    layer, _ = add(tmp_path / "real"), add(tmp_path)
+    (tmp_path / "real" / "sub").mkdir()
+    (tmp_path / "link").symlink_to("real/sub")
+    assert shows(f"cd link; . ../my_layer/activate.sh; {SHOW}") == f"{layer}\n"
+
+
+def test_sourced_by_files_that_are_called_activate_too(add, shell, shows, tmp_path):
+    layers = [add(tmp_path / "layers", name) for name in ("one", "two", "three")]
+    lines = "".join(f". {layer}/activate.sh\n" for layer in layers[:2])
+    (tmp_path / "activate.sh").write_text(lines + SHOW)
+    with (layers[0] / "activate.sh").open("a") as file:
+        file.write("never read\n")
+    (tmp_path / "layers" / "activate.sh").write_text(f". ../activate.sh\n. {layers[2]}/activate.sh")
+    out = shows(f"cd layers; . ./activate.sh; {SHOW}")
+    assert out == "{1}:{0}\n{2}:{1}:{0}\n".format(*layers)
+    assert shows(f"{shell} activate.sh") == "{1}:{0}\n".format(*layers)
+
+
+def test_twice_in_a_row_changes_nothing(add, shows):
+    layer = add()
+    twice = f". my_layer/activate.sh; cd my_layer; . ./activate.sh; {SHOW} deactivate_my_layer;"
+    assert shows(twice + SHOW) == f"{layer}\nunset\n"
+    assert shows(twice + SHOW, PYTHONPATH="/a") == f"{layer}:/a\n/a\n"
+
+
+def test_works_under_strict_settings(add, shows):
+    layer = add()
+    script = f"set -eu; . my_layer/activate.sh; {SHOW} . my_layer/activate.sh; deactivate_my_layer;"
+    assert shows(script + SHOW) == f"{layer}\nunset\n"
+    assert shows(script + SHOW, PYTHONPATH="/a") == f"{layer}:/a\n/a\n"
+    assert shows(f"{script} . my_layer/activate.sh; unset PYTHONPATH; deactivate_my_layer; {SHOW}")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "nounset errexit",
+        "no_nomatch ksh_arrays",
+        "glob_subst sh_word_split extended_glob magic_equal_subst",
+        "warn_create_global no_unset no_function_argzero chase_links auto_pushd no_clobber",
+    ],
+)
+def test_zsh_options_neither_matter_nor_change(add, run, options):
+    need("zsh")
+    layer = add()
+    script = f"setopt {options}; setopt >before; cd my_layer; . ./activate.sh; {SHOW}"
+    script += "cd ..; . my_layer/activate.sh; deactivate_my_layer; setopt >after"
+    done = run("zsh", "-f", "-c", f"{script}; {SHOW} diff before after", PYTHONPATH="~/a:*")
+    assert done == (0, f"{layer}:~/a:*\n~/a:*\n", "")
+
+
+@pytest.mark.parametrize("name", ["zsh-as-sh", "bash-as-sh"])
+def test_works_where_sh_is_bash_or_zsh(add, run, tmp_path, name):
+    (tmp_path / "sh").symlink_to(shutil.which(need(name.split("-")[0])))
+    layer = add()
+    script = f". my_layer/activate.sh; {SHOW} deactivate_my_layer; {SHOW}"
+    assert run(tmp_path / "sh", "-c", script) == (0, f"{layer}\nunset\n", "")
+    code, out, err = run(tmp_path / "sh", "my_layer/activate.sh")
+    assert (code, out, is_one_line(err)) == (1, "", True)
+
+
+def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
+    add(tmp_path / "a:b")
+    script = f". a:b/my_layer/activate.sh; echo $?; {SHOW} command -v deactivate_my_layer"
+    code, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    assert (out, is_one_line(err)) == ("1\n/a\n", True)
+    assert "colon" in err and "a:b" in err
+
+
+@pytest.mark.parametrize("parent", ["good", "a:b"])
+def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent):
+    layer = add(tmp_path / parent)
+    defined = re.findall(r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.M)
+    assert len(defined) > 2
+    script = f"""
+        names() {{ set | sed -n 's/^\\([A-Za-z_][A-Za-z_0-9]*\\)[=(].*/\\1/p' | sort -u; }}
+        set -- --install 'a b'
+        names >/dev/null
+        before=; before=$(names)
+        . {parent}/my_layer/activate.sh
+        [ "$(names)" = "$before" ] || names
+        for name in {" ".join(defined)}; do command -v $name; done
+        echo "$# $2 $PWD"
+        {"deactivate_my_layer" if parent == "good" else ":"}
+        command -v deactivate_my_layer || echo none
+    """
+    code, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    if parent == "good" and shell == "bash":  # its set shows functions
+        assert "deactivate_my_layer\n" in out
+        script = script.replace("names; }", "grep -v deactivate_; }").replace("| sort", "")
+    leftover = [line for line in out.splitlines() if "pylayer" in line]
+    assert leftover == []
+    assert out.endswith(f"2 a b {tmp_path}\nnone\n")
+
+
+def test_a_caller_s_arguments_are_not_read(add, home, shell, run, tmp_path):
+    layer = add()
+    (tmp_path / "use.sh").write_text(f". my_layer/activate.sh; {SHOW}")
+    assert run(shell, "use.sh", "--install") == (0, f"{layer}\n", "")
+    assert list(home.iterdir()) == []
+
+
+def test_a_shell_that_does_not_tell_the_path_needs_the_folder(add, run):
+    need("dash")
+    layer = add()
+    script = f'f() {{ eval "$(cat {layer}/activate.sh)"; }}; f; echo $?; {SHOW}'  # no file is open
+    assert run("dash", "-c", script, cwd=layer) == (0, f"0\n{layer}\n", "")
+    code, out, err = run("dash", "-c", script, cwd="/")
+    assert (out, is_one_line(err)) == ("1\nunset\n", True)
+    assert "cd into" in err and ". ./activate.sh" in err
+
+
+# deactivate
+
+
+@pytest.mark.parametrize(
+    "at_the_end, left",
+    [
+        ("{0}", "unset"),
+        ("{0}:/a", "/a"),
+        ("/a:{0}", "/a"),
+        ("/a:{0}:/b", "/a:/b"),
+        ("/a:{0}:/b:{0}:{0}", "/a:/b"),
+        (":/a::{0}:/b:", ":/a::/b:"),
+        ("{0}/sub:{0}2:/x{0}:{0}", "{0}/sub:{0}2:/x{0}"),
+        ("/a:/b", "/a:/b"),
+        ("~/a:{0}:*", "~/a:*"),
+    ],
+)
+def test_deactivate_takes_out_the_folder_and_nothing_else(add, shows, at_the_end, left):
+    layer = add()
+    script = '. my_layer/activate.sh; PYTHONPATH=$NOW; deactivate_my_layer; printenv PYTHONPATH'
+    out = shows(f"{script} || {SHOW}", NOW=at_the_end.format(layer))
+    assert out == left.format(layer) + "\n"
+
+
+@pytest.mark.parametrize("before", [None, "", "/a", ":", ":/a:", "/b:/b"])
+def test_deactivate_gives_back_what_was_there(add, shows, before):
+    add()
+    out = shows(f". my_layer/activate.sh; deactivate_my_layer; {SHOW}", PYTHONPATH=before)
+    assert out == ("unset" if before is None else before) + "\n"
+
+
+def test_deactivate_removes_itself(add, shell, run):
+    add()
+    script = ". my_layer/activate.sh; deactivate_my_layer && deactivate_my_layer"
+    code, out, err = run(shell, *SHELLS[shell], "-c", script)
+    assert (code, out) == (127, "") and "not found" in err
+
+
+@pytest.mark.parametrize("before", ["{}", "/a:{}:/b", "/a:{}"])
+def test_an_entry_of_the_user_stays(add, shows, before):
+    before = before.format(add())
+    source = ". my_layer/activate.sh\n"
+    script = f"{source * 2} {SHOW} deactivate_my_layer; {SHOW}"
+    assert shows(script, PYTHONPATH=before) == f"{before}\n{before}\n"
+
+
+@pytest.mark.parametrize("before", [None, "/a"])
+def test_layers_deactivate_in_any_order(add, shows, before):
+    layers = {name: add(name=name) for name in ("layer", "layer_two", "my_layer")}
+    end = before or "unset"
+    script, expected = "", ""
+    for order in itertools.permutations(layers):
+        script += "".join(f". {name}/activate.sh\n" for name in layers)
+        left = list(reversed(layers))
+        for name in order:
+            script += f"deactivate_{name}\n{SHOW}"
+            left.remove(name)
+            paths = [str(layers[other]) for other in left] + ([before] if before else [])
+            expected += (":".join(paths) or end) + "\n"
+    assert shows(script, PYTHONPATH=before) == expected
+
+
+def test_another_copy_of_the_layer_takes_the_place(add, shows, tmp_path):
+    add(tmp_path / "old")
+    new = add(tmp_path / "new")
+    script = f". old/my_layer/activate.sh; . new/my_layer/activate.sh; {SHOW} deactivate_my_layer;"
+    assert shows(script + SHOW, PYTHONPATH="/a") == f"{new}:/a\n/a\n"
+
+
+# Running it
+
+
+@pytest.mark.parametrize("file", ["activate.sh", "./activate.sh", "../my_layer/activate.sh"])
+def test_run_without_arguments_it_says_what_to_do(add, shell, run, file):
+    code, out, err = run(shell, file, cwd=add())
+    assert (code, out, is_one_line(err)) == (1, "", True)
+    assert ". ./activate.sh" in err
+
+
+def test_it_can_be_run(add, run):
+    code, out, err = run("./activate.sh", cwd=add())
+    assert (code, out, is_one_line(err)) == (1, "", True)
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help(add, shell, run, option):
+    code, out, err = run(shell, "activate.sh", option, cwd=add())
+    assert (code, err) == (0, "")
+    for word in ["Usage", "Example", "--install", "--uninstall", "deactivate_my_layer"]:
+        assert word in out
+
+
+@pytest.mark.parametrize("arguments", [["--instal"], ["-x"], ["--install", "now"], ["a", "b"]])
+def test_an_unknown_option_is_refused(add, home, shell, run, arguments):
+    code, out, err = run(shell, "activate.sh", *arguments, cwd=add(), SHELL=f"/bin/{shell}")
+    assert (code, out, is_one_line(err)) == (2, "", True)
+    assert " ".join(arguments) in err and "--help" in err
+    assert list(home.iterdir()) == []
+
+
+# --install and --uninstall
+
+
+@pytest.fixture
+def manage(shell, run):
+    """manage(layer, option) runs a layer's activate.sh as the user of the shell."""
+
+    def manage(layer, option, **env):
+        return run(shell, layer / "activate.sh", option, **{"SHELL": f"/bin/{shell}", **env})
+
+    return manage
+
+
+@pytest.fixture
+def startup(home, shell):
+    return home / STARTUP[shell]
+
+
+@pytest.mark.parametrize(
+    "user_shell, file",
+    [
+        ("/bin/bash", ".bashrc"),
+        ("/usr/bin/zsh", ".zshrc"),
+        ("/bin/sh", ".profile"),
+        ("/bin/dash", ".profile"),
+        ("/bin/ksh", ".profile"),
+        (None, ".profile"),
+    ],
+)
+def test_install_chooses_the_file_by_the_user_s_shell(add, home, run, user_shell, file):
+    code, out, err = run("./activate.sh", "--install", cwd=add(), SHELL=user_shell)
+    assert (code, err) == (0, "")
+    assert [path.name for path in home.iterdir()] == [file]
+    assert out.splitlines()[0].startswith(str(home / file))
+    assert out.splitlines()[1:] == (home / file).read_text().splitlines()
+
+
+def test_install_goes_where_zsh_looks(add, home, run, tmp_path):
+    (tmp_path / "zsh dir").mkdir()
+    options = {"cwd": add(), "SHELL": "/bin/zsh", "ZDOTDIR": tmp_path / "zsh dir"}
+    assert run("./activate.sh", "--install", **options)[0] == 0
+    assert (tmp_path / "zsh dir" / ".zshrc").read_text().count("\n") == 1
+    assert list(home.iterdir()) == []
+    assert run("./activate.sh", "--uninstall", **options)[0] == 0
+    assert (tmp_path / "zsh dir" / ".zshrc").read_text() == ""
+
+
+def start(run, shell, script=SHOW):
+    """Starts the shell as a user does, with its start-up file."""
+    flag = {"bash": "-i", "zsh": "-i", "dash": "-l"}[shell]
+    code, out, err = run(shell, flag, "-c", script)
+    noise = ("bash: cannot set terminal", "bash: no job control")  # it has no terminal here
+    return code, out, [line for line in err.splitlines() if not line.startswith(noise)]
+
+
+@pytest.mark.parametrize("odd", ["plain", *ODD[:-1]])
+def test_new_shells_have_the_folder_until_it_is_gone(
+    add, manage, run, shell, startup, tmp_path, odd
+):
+    layer = add(tmp_path / odd)
+    startup.write_text("set -e\n")
+    assert manage(layer, "--install")[0] == 0
+    again = f"{SHOW} deactivate_my_layer; {SHOW}"
+    assert start(run, shell, again) == (0, f"{layer}\nunset\n", [])
+    shutil.rmtree(layer)
+    assert start(run, shell) == (0, "unset\n", [])
+
+
+def test_install_twice_adds_one_line(add, manage, startup):
+    layer = add()
+    startup.write_text("alias a=b")
+    manage(layer, "--install")
+    text = startup.read_text()
+    assert text.count("\n") == 2 and text.startswith("alias a=b\n")
+    code, out, err = manage(layer, "--install")
+    assert (code, err, startup.read_text()) == (0, "", text)
+    assert "already" in out
+
+
+RC_FILES = [
+    b"",
+    b"alias a=b\n",
+    b"alias a=b",
+    b"\n\nx=1\n\n\n",
+    b"#\xff\xfe \xc3\x81'\x81\x88\n",
+    b"x=1\r\ny=2\r",
+    b"a\\nb %s \\",
+]
+
+
+@pytest.mark.parametrize("before", RC_FILES)
+def test_uninstall_gives_back_every_byte(add, manage, startup, tmp_path, before):
+    startup.write_bytes(before)
+    layer = add(tmp_path / "it's Áđ")
+    manage(layer, "--install")
+    installed = startup.read_bytes()
+    assert installed.startswith(before) and installed != before
+    code, out, err = manage(layer, "--uninstall")
+    assert (code, err, startup.read_bytes()) == (0, "", before)
+    assert out.splitlines()[1].encode() in installed
+
+
+@pytest.mark.parametrize("before", [b"x=1\n", b"x=1"])
+@pytest.mark.parametrize("added", [b"y=2\n", b"y=2"])
+def test_uninstall_keeps_what_came_later(add, manage, startup, before, added):
+    startup.write_bytes(before)
+    layer = add()
+    manage(layer, "--install")
+    startup.write_bytes(startup.read_bytes() + added)
+    manage(layer, "--uninstall")
+    assert startup.read_bytes() == b"x=1\n" + added
+
+
+@pytest.mark.parametrize("before", ["", "x=1\n", "x=1"])
+@pytest.mark.parametrize("order", list(itertools.permutations(["layer", "my_layer"])))
+def test_layers_share_a_startup_file(add, manage, run, shell, startup, before, order):
+    layers = {name: add(name=name) for name in ("layer", "my_layer")}
+    startup.write_text(before)
+    for layer in layers.values():
+        manage(layer, "--install")
+    assert start(run, shell)[1] == "{my_layer}:{layer}\n".format(**layers)
+    manage(layers[order[0]], "--uninstall")
+    assert start(run, shell)[1] == f"{layers[order[1]]}\n"
+    manage(layers[order[1]], "--uninstall")
+    assert startup.read_text().rstrip("\n") == before.rstrip("\n")
+
+
+def test_uninstall_without_the_line_changes_nothing(add, home, manage, startup):
+    layer = add()
+    mine = "# caffe-pylayer my_layer\n# if true; fi  # caffe-pylayer my_layer\n"
+    code, out, err = manage(layer, "--uninstall")
+    assert (code, out.count("\n"), err) == (0, 1, "") and not startup.exists()
+    startup.write_text(mine)
+    assert manage(layer, "--uninstall")[0] == 0
+    assert startup.read_text() == mine
+
+
+def test_a_moved_folder_is_uninstalled_before_it_is_installed(add, manage, startup, tmp_path):
+    layer = add()
+    manage(layer, "--install")
+    text = startup.read_text()
+    layer = layer.rename(tmp_path / "moved")
+    code, out, err = manage(layer, "--install")
+    assert (code, out, is_one_line(err), startup.read_text()) == (1, "", True, text)
+    assert "--uninstall" in err
+    assert manage(layer, "--uninstall")[0] == 0
+    assert startup.read_text() == ""
+
+
+def test_links_and_permissions_are_kept(add, home, manage, startup):
+    real = home / "dotfiles"
+    real.write_text("x=1\n")
+    real.chmod(0o640)
+    startup.symlink_to("dotfiles")
+    layer = add()
+    for option, lines in [("--install", 2), ("--uninstall", 1)]:
+        assert manage(layer, option)[0] == 0
+        assert startup.is_symlink() and real.stat().st_mode & 0o777 == 0o640
+        assert real.read_text().count("\n") == lines
+
+
+@pytest.mark.parametrize("option", ["--install", "--uninstall"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_home_must_be_known(add, manage, option, value):
+    code, out, err = manage(add(), option, HOME=value)
+    assert (code, out, is_one_line(err)) == (1, "", True)
+    assert "HOME is not set" in err
+
+
+@pytest.mark.parametrize("user_shell", ["fish", "csh", "tcsh"])
+def test_other_shells_are_told_what_to_add(add, home, manage, user_shell):
+    layer = add()
+    code, out, err = manage(layer, "--install", SHELL=f"/bin/{user_shell}")
+    assert (code, out, is_one_line(err)) == (1, "", True)
+    assert str(layer) in err and list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("parent, reason", [("a:b", "colon"), ("a\nb", "line break")])
+def test_install_refuses_a_path_that_could_not_work(
+    add, home, manage, tmp_path, parent, reason
+):
+    code, out, err = manage(add(tmp_path / parent), "--install")
+    assert (code, out, is_one_line(err)) == (1, "", True)
+    assert reason in err and list(home.iterdir()) == []
+
+
+def test_a_startup_file_that_cannot_be_used_is_one_line(add, manage, startup):
+    layer = add()
+    startup.symlink_to("missing/folder")
+    code, _, err = manage(layer, "--install")
+    assert (code, is_one_line(err)) == (1, True) and str(startup) in err
+    startup.unlink()
+    startup.mkdir()
+    code, _, err = manage(layer, "--install")
+    assert (code, is_one_line(err)) == (1, True) and str(startup) in err
+
+
+def broken(tmp_path, program, script):
+    """A PATH on which a program is replaced by a script."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / program).write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "bin" / program).chmod(0o755)
+    return f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("program", ["sed", "mktemp"])
+def test_the_startup_file_survives_a_failed_copy(add, manage, startup, tmp_path, program):
+    layer = add()
+    startup.write_text("x=1\n")
+    manage(layer, "--install")
+    text = startup.read_text()
+    real = shutil.which(program)
+    fail = f'case $* in *"$/d"* | "") echo half; exit 1 ;; *) exec {real} "$@" ;; esac'
+    code, _, err = manage(layer, "--uninstall", PATH=broken(tmp_path, program, fail))
+    assert (code, is_one_line(err), startup.read_text()) == (1, True, text)
+
+
+def test_the_content_survives_a_full_disk(add, manage, startup, tmp_path):
+    layer = add()
+    startup.write_text("x=1\n")
+    manage(layer, "--install")
+    code, _, err = manage(layer, "--uninstall", PATH=broken(tmp_path, "head", "exit 1"))
+    assert (code, is_one_line(err)) == (1, True)
+    copy = Path(err.split()[-1])
+    assert copy.read_text() == "x=1\n"
+    copy.unlink()
+
+
+# The file itself
+
+
+def test_shellcheck_finds_nothing(add, run):
+    assert run(need("shellcheck"), "-s", "sh", "activate.sh", cwd=add()) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["my_layer", "a" * 64])
+def test_lines_are_short(add, name):
+    lines = (add(name=name) / "activate.sh").read_text().splitlines()
+    assert [line for line in lines if len(line) > 100] == []
