@@ -30,7 +30,8 @@ _caffe_pylayer_activate() {
     file=${BASH_SOURCE-}
     if [ -n "${ZSH_VERSION-}" ]; then
         emulate -L zsh
-        eval 'file=${(%):-%x}'
+        zmodload zsh/parameter
+        eval 'file=${funcsourcetrace[1]%:*}'  # ${(%):-%x} would escape non-ASCII in the C locale
     elif [ -z "$file" ] && [ -r /proc/self/stat ]; then  # what did this shell open last?
         read -r pid </proc/self/stat  # in a subshell, $$ is another process
         file=$(\ls "/proc/${pid%% *}/fd" | sort -rn | while read -r fd; do
@@ -66,8 +67,8 @@ _caffe_pylayer_activate() {
     export PYTHONPATH
 }
 
-# Sourced? bash and zsh tell; in another sh, $0 is this file only when it is run.
-if [ "${ZSH_EVAL_CONTEXT-toplevel}" != toplevel ] || [ "${BASH_SOURCE-$0}" != "$0" ] ||
+# Sourced? zsh tells; elsewhere $0 is this file only when it is run.
+if [ "${ZSH_EVAL_CONTEXT-toplevel}" != toplevel ] ||
     [ ! -f "${0%activate.sh}<<cookiecutter.layer_name>>.py" ]
 then
     _caffe_pylayer_activate
@@ -85,7 +86,7 @@ case $* in
     printf '%s\n' \
         'Usage: . ./activate.sh              put this folder on PYTHONPATH, until' \
         '       deactivate_<<cookiecutter.layer_name>>' \
-        '       ./activate.sh --install      do so in every new shell, by a line in its start-up file' \
+        '       ./activate.sh --install      have new shells do it: adds a line where they start' \
         '       ./activate.sh --uninstall    take that line out again' \
         'Example:' \
         '  . ./activate.sh' \

@@ -20,6 +20,7 @@ ODD = [
     "$HOME `id` $(id)",
     "back\\slash\\n",
     "Ünï Áđ 層",
+    "not UTF-8 \udce9",
     "-n",
     "[ab]*?",
     "%x %n",
@@ -83,7 +84,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def shows(shell, run):
-    """shows(script, ...) runs a script that must succeed without a complaint; returns its stdout."""
+    """shows(script, ...) is the stdout of a script that must succeed without a complaint."""
 
     def shows(script, **options):
         code, out, err = run(shell, *SHELLS[shell], "-c", script, **options)
@@ -109,10 +110,12 @@ def is_one_line(text):
         ("/a:/b c", "{}:/a:/b c"),
         (":/a:", "{}::/a:"),
         ("~/a:*", "{}:~/a:*"),
+        ("{0}2:/x{0}:{0}/sub", "{0}:{0}2:/x{0}:{0}/sub"),
     ],
 )
 def test_sourcing_puts_the_folder_first_and_exports(add, shows, before, after):
     layer = add()
+    before = before and before.format(layer)
     out = shows(". ./activate.sh; printenv PYTHONPATH", cwd=layer, PYTHONPATH=before)
     assert out == after.format(layer) + "\n"
 
@@ -135,19 +138,27 @@ def test_python_then_finds_the_layer(add, shows):
         'cd /; . "$LAYER/activate.sh"',
         "cd home; . ../my_layer/activate.sh",
         "PATH=$LAYER:$PATH; . activate.sh",
-        "CDPATH=$LAYER/..; . my_layer/activate.sh",
+        "CDPATH=$PWD/home; . my_layer/activate.sh",
         "cd() { builtin cd $1; ls; }; . my_layer/activate.sh; unset -f cd",
         "f() { . my_layer/activate.sh; }; f",
         "set -f; IFS=/; . my_layer/activate.sh",
         "exec 3<other_layer/activate.sh; . my_layer/activate.sh",
+        "exec 3<home/my_layer/activate.sh; . my_layer/activate.sh",
         "exec 4<my_layer/my_layer.py; . my_layer/activate.sh >log",
     ],
 )
 def test_sourced_from_anywhere(add, home, shell, shows, source):
     if shell == "dash":
         source = source.replace("builtin", "command")
-    layer, _ = add(), add(name="other_layer")
+    layer, _, _ = add(), add(home), add(name="other_layer")
     assert shows(f"{source}\n{SHOW}", LAYER=layer) == f"{layer}\n"
+
+
+def test_files_that_the_shell_was_started_with_do_not_matter(add, run):
+    layer, _ = add(), add(name="other_layer")
+    script = f"exec 50<other_layer/activate.sh; {need('dash')} -c '. my_layer/activate.sh; {SHOW}'"
+    script = script.replace(SHOW, "printenv PYTHONPATH")
+    assert run(need("bash"), "-c", script) == (0, f"{layer}\n", "")
 
 
 def test_sourced_in_a_subshell(add, shows):
@@ -155,8 +166,7 @@ def test_sourced_in_a_subshell(add, shows):
     assert shows(f"(. my_layer/activate.sh; {SHOW}); {SHOW}") == f"{layer}\nunset\n"
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("odd, locale", [*((odd, "C.UTF-8") for odd in ODD), (" ".join(ODD), "C")])
 def test_any_path_works(add, shows, tmp_path, odd, locale):
     layer = add(tmp_path / odd)
     script = f'cd "$FROM"; . "$FILE"; {SHOW} . "$FILE"; {SHOW} deactivate_my_layer; {SHOW}'
@@ -184,8 +194,6 @@ def test_sourced_by_files_that_are_called_activate_too(add, shell, shows, tmp_pa
     layers = [add(tmp_path / "layers", name) for name in ("one", "two", "three")]
     lines = "".join(f". {layer}/activate.sh\n" for layer in layers[:2])
     (tmp_path / "activate.sh").write_text(lines + SHOW)
-    with (layers[0] / "activate.sh").open("a") as file:
-        file.write("never read\n")
     (tmp_path / "layers" / "activate.sh").write_text(f". ../activate.sh\n. {layers[2]}/activate.sh")
     out = shows(f"cd layers; . ./activate.sh; {SHOW}")
     assert out == "{1}:{0}\n{2}:{1}:{0}\n".format(*layers)
@@ -212,15 +220,16 @@ def test_works_under_strict_settings(add, shows):
     [
         "nounset errexit",
         "no_nomatch ksh_arrays",
-        "glob_subst sh_word_split extended_glob magic_equal_subst",
+        "glob_subst glob_assign sh_word_split extended_glob magic_equal_subst",
         "warn_create_global no_unset no_function_argzero chase_links auto_pushd no_clobber",
     ],
 )
-def test_zsh_options_neither_matter_nor_change(add, run, options):
+def test_zsh_options_neither_matter_nor_change(add, run, tmp_path, options):
     need("zsh")
-    layer = add()
-    script = f"setopt {options}; setopt >before; cd my_layer; . ./activate.sh; {SHOW}"
-    script += "cd ..; . my_layer/activate.sh; deactivate_my_layer; setopt >after"
+    layer = add(tmp_path / "[ab]*?")
+    (tmp_path / "a b c").mkdir()
+    script = f"setopt {options}; setopt >before; . ./'[ab]*?'/my_layer/activate.sh; {SHOW}"
+    script += ". ./'[ab]*?'/my_layer/activate.sh; deactivate_my_layer; setopt >after"
     done = run("zsh", "-f", "-c", f"{script}; {SHOW} diff before after", PYTHONPATH="~/a:*")
     assert done == (0, f"{layer}:~/a:*\n~/a:*\n", "")
 
@@ -243,30 +252,28 @@ def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
     assert "colon" in err and "a:b" in err
 
 
-@pytest.mark.parametrize("parent", ["good", "a:b"])
-def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent):
+@pytest.mark.parametrize("parent, left", [("good", {"deactivate_my_layer"}), ("a:b", set())])
+def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left):
     layer = add(tmp_path / parent)
-    defined = re.findall(r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.M)
-    assert len(defined) > 2
+    helpers = re.findall(r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.M)
+    assert "_caffe_pylayer_activate" in helpers
+    names = {
+        "bash": "compgen -v; compgen -A function",
+        "dash": "set | sed -n 's/=.*//p'",  # it has no list of functions
+        "zsh": "print -l ${(k)parameters} ${(k)functions}",
+    }[shell]
     script = f"""
-        names() {{ set | sed -n 's/^\\([A-Za-z_][A-Za-z_0-9]*\\)[=(].*/\\1/p' | sort -u; }}
         set -- --install 'a b'
-        names >/dev/null
-        before=; before=$(names)
-        . {parent}/my_layer/activate.sh
-        [ "$(names)" = "$before" ] || names
-        for name in {" ".join(defined)}; do command -v $name; done
+        {{ {names}; }} >before
+        . {parent}/my_layer/activate.sh 2>log
+        {{ {names}; }} >after
         echo "$# $2 $PWD"
-        {"deactivate_my_layer" if parent == "good" else ":"}
-        command -v deactivate_my_layer || echo none
+        for name in {" ".join(helpers)} deactivate_my_layer; do command -v $name; done
     """
-    code, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
-    if parent == "good" and shell == "bash":  # its set shows functions
-        assert "deactivate_my_layer\n" in out
-        script = script.replace("names; }", "grep -v deactivate_; }").replace("| sort", "")
-    leftover = [line for line in out.splitlines() if "pylayer" in line]
-    assert leftover == []
-    assert out.endswith(f"2 a b {tmp_path}\nnone\n")
+    _, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    before, after = ((tmp_path / name).read_text().split() for name in ("before", "after"))
+    assert set(after) - set(before) - {"PIPESTATUS"} == (left if shell != "dash" else set())
+    assert out.split("\n") == [f"2 a b {tmp_path}", *left, ""]
 
 
 def test_a_caller_s_arguments_are_not_read(add, home, shell, run, tmp_path):
@@ -305,7 +312,7 @@ def test_a_shell_that_does_not_tell_the_path_needs_the_folder(add, run):
 )
 def test_deactivate_takes_out_the_folder_and_nothing_else(add, shows, at_the_end, left):
     layer = add()
-    script = '. my_layer/activate.sh; PYTHONPATH=$NOW; deactivate_my_layer; printenv PYTHONPATH'
+    script = ". my_layer/activate.sh; PYTHONPATH=$NOW; deactivate_my_layer; printenv PYTHONPATH"
     out = shows(f"{script} || {SHOW}", NOW=at_the_end.format(layer))
     assert out == left.format(layer) + "\n"
 
@@ -358,7 +365,10 @@ def test_another_copy_of_the_layer_takes_the_place(add, shows, tmp_path):
 # Running it
 
 
-@pytest.mark.parametrize("file", ["activate.sh", "./activate.sh", "../my_layer/activate.sh"])
+FILES = ["activate.sh", "./activate.sh", "../my_layer/activate.sh"]
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_run_without_arguments_it_says_what_to_do(add, shell, run, file):
     code, out, err = run(shell, file, cwd=add())
     assert (code, out, is_one_line(err)) == (1, "", True)
@@ -423,6 +433,13 @@ def test_install_chooses_the_file_by_the_user_s_shell(add, home, run, user_shell
     assert out.splitlines()[1:] == (home / file).read_text().splitlines()
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_install_writes_the_absolute_path(add, home, run, shell, file):
+    layer = add()
+    assert run(shell, file, "--install", cwd=layer, SHELL="/bin/sh")[0] == 0
+    assert (home / ".profile").read_text().count(f"'{layer}/activate.sh'") == 2
+
+
 def test_install_goes_where_zsh_looks(add, home, run, tmp_path):
     (tmp_path / "zsh dir").mkdir()
     options = {"cwd": add(), "SHELL": "/bin/zsh", "ZDOTDIR": tmp_path / "zsh dir"}
@@ -441,7 +458,7 @@ def start(run, shell, script=SHOW):
     return code, out, [line for line in err.splitlines() if not line.startswith(noise)]
 
 
-@pytest.mark.parametrize("odd", ["plain", *ODD[:-1]])
+@pytest.mark.parametrize("odd", ["plain", " ".join(ODD[:-1])])
 def test_new_shells_have_the_folder_until_it_is_gone(
     add, manage, run, shell, startup, tmp_path, odd
 ):
@@ -477,15 +494,16 @@ RC_FILES = [
 
 
 @pytest.mark.parametrize("before", RC_FILES)
-def test_uninstall_gives_back_every_byte(add, manage, startup, tmp_path, before):
+def test_uninstall_gives_back_every_byte(add, home, manage, startup, tmp_path, before):
     startup.write_bytes(before)
     layer = add(tmp_path / "it's Áđ")
     manage(layer, "--install")
     installed = startup.read_bytes()
     assert installed.startswith(before) and installed != before
-    code, out, err = manage(layer, "--uninstall")
+    code, out, err = manage(layer, "--uninstall", TMPDIR=home)
     assert (code, err, startup.read_bytes()) == (0, "", before)
     assert out.splitlines()[1].encode() in installed
+    assert list(home.iterdir()) == [startup]
 
 
 @pytest.mark.parametrize("before", [b"x=1\n", b"x=1"])
@@ -511,6 +529,18 @@ def test_layers_share_a_startup_file(add, manage, run, shell, startup, before, o
     assert start(run, shell)[1] == f"{layers[order[1]]}\n"
     manage(layers[order[1]], "--uninstall")
     assert startup.read_text().rstrip("\n") == before.rstrip("\n")
+
+
+def test_uninstall_leaves_another_layer_s_line_whole(add, manage, startup):
+    layer, other = add(name="layer"), add(name="my_layer")
+    startup.write_text("x=1")
+    manage(layer, "--install")
+    startup.write_text(startup.read_text().rstrip("\n"))
+    manage(other, "--install")
+    lines = startup.read_text().splitlines(True)
+    assert len(lines) == 3
+    manage(layer, "--uninstall")
+    assert startup.read_text() == lines[0] + lines[2]
 
 
 def test_uninstall_without_the_line_changes_nothing(add, home, manage, startup):
@@ -549,8 +579,8 @@ def test_links_and_permissions_are_kept(add, home, manage, startup):
 
 @pytest.mark.parametrize("option", ["--install", "--uninstall"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_home_must_be_known(add, manage, option, value):
-    code, out, err = manage(add(), option, HOME=value)
+def test_home_must_be_known(add, run, option, value):
+    code, out, err = run("./activate.sh", option, cwd=add(), HOME=value)
     assert (code, out, is_one_line(err)) == (1, "", True)
     assert "HOME is not set" in err
 
@@ -564,9 +594,7 @@ def test_other_shells_are_told_what_to_add(add, home, manage, user_shell):
 
 
 @pytest.mark.parametrize("parent, reason", [("a:b", "colon"), ("a\nb", "line break")])
-def test_install_refuses_a_path_that_could_not_work(
-    add, home, manage, tmp_path, parent, reason
-):
+def test_install_refuses_a_path_that_could_not_work(add, home, manage, tmp_path, parent, reason):
     code, out, err = manage(add(tmp_path / parent), "--install")
     assert (code, out, is_one_line(err)) == (1, "", True)
     assert reason in err and list(home.iterdir()) == []

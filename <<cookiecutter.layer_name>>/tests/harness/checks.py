@@ -90,8 +90,7 @@ class Subject(object):
     def backward(self, layer_net, top_diffs, arrays):
         """Return the bottoms' diffs, which before were random, for the second of two passes."""
         layer_net.backward([2 - diff for diff in top_diffs], self.diffs_like(arrays))
-        self.garbage = [diff.astype(np.float32) for diff in self.diffs_like(arrays)]
-        return layer_net.backward(top_diffs, self.garbage)
+        return layer_net.backward(top_diffs, self.diffs_like(arrays))
 
 
 def check_load(subject):
@@ -183,12 +182,12 @@ def check_gradient(subject):
         arrays = subject.bottoms(BATCHES[draw % len(BATCHES)], draw)
         layer_net = subject.net(arrays)
         tops = subject.forward(layer_net, arrays)
-        same("the gradient cannot be measured, forward is random", layer_net.tops,
-             subject.forward(layer_net, arrays), tops)
-        top_diffs = subject.top_diffs(tops)
+        same("the gradient cannot be measured: the same bottoms gave another top",
+             layer_net.tops, subject.forward(layer_net, arrays), tops)
+        top_diffs, data = subject.top_diffs(tops), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
-        same("backward changed the data of its bottom",
-             layer_net.bottoms, layer_net.bottom_data(), arrays)
+        same("backward changed the data of bottom",
+             layer_net.bottoms, layer_net.bottom_data(), data)
         for i, name in enumerate(layer_net.bottoms):
             if not subject.fragment.wanted[i]:
                 continue
@@ -221,7 +220,7 @@ def check_propagate_down(subject):
     top_diffs, garbage = subject.top_diffs(tops), subject.diffs_like(arrays)
     diffs = complete.backward(top_diffs, garbage)
     for flags in combinations(wanted):
-        layer_net = subject.net(arrays, wanted=flags)
+        layer_net = subject.net(arrays, flags=flags)
         subject.forward(layer_net, arrays)
         found = layer_net.backward(top_diffs, garbage)
         for i, name in enumerate(layer_net.bottoms):
@@ -259,8 +258,7 @@ def check_counts(subject):
 def refused(what, subject, arrays, tops, reference):
     """Raise Failure if the layer takes these counts without a word and without using them."""
     try:
-        wanted = [False] * len(arrays)
-        layer_net = subject.net(arrays, wanted=wanted, tops=tops, losses=False)
+        layer_net = subject.net(arrays, tops=tops)
         used = [layer_net.net.blobs[top].count for top in layer_net.tops]
         found = subject.forward(layer_net, arrays) if all(used) else []
         if len(arrays) > len(subject.fragment.bottoms):
@@ -385,7 +383,7 @@ def import_layer(fragment):
     module, name = fragment.python.get("module", ""), fragment.python.get("layer", "")
     if not hasattr(importlib.import_module(module), name):
         raise Failure("%s: expected the class %s in the module %s, which has none of that name"
-                      % (fragment.path, name, module))
+                      % (os.path.basename(fragment.path), name, module))
 
 
 def describe(error, folder):

@@ -9,6 +9,9 @@ import numpy as np
 
 EPSILON = 2.0**-24  # rounding of float32
 STEPS = [0.2 / 2**i for i in range(10)]  # in units of the bottom's size
+SCREEN = 1e-4  # relative error up to which a whole direction is right without a closer look
+WRONG = 2e-3  # relative error from which an element is wrong
+KINK = 2e-2  # relative uncertainty from which an element is left out
 ELEMENTS = 500  # looked at one by one; beyond this, a random sample
 
 
@@ -52,12 +55,12 @@ def check(run, bottom, diff, tops, top_diffs, rng):
         rows = [(tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 1.0)) for i in bad[:5]]
         return "%d of %d elements are not finite" % (len(bad), diff.size), rows
     probe = Probe(run, bottom, diff, tops, top_diffs)
-    size = np.maximum(np.abs(bottom), 0.1 * max(_rms(bottom), 1e-20))
+    size = np.maximum(np.abs(bottom), 0.3 * max(_rms(bottom), 1e-20))
     size = size * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
     along = np.where(diff < 0, -size, np.where(diff > 0, size, random))
     directions = [random, along]
-    if all(probe.slope(u).fits(5e-4) for u in directions):
+    if all(probe.slope(u).fits(SCREEN) for u in directions):
         return None
     chosen = np.arange(bottom.size)
     if bottom.size > ELEMENTS:
@@ -69,9 +72,9 @@ def check(run, bottom, diff, tops, top_diffs, rng):
         u = np.zeros(bottom.shape)
         u[index] = size[index]
         slope = probe.slope(u, floor=largest)
-        if slope.differs(2e-3):
+        if slope.differs(WRONG):
             wrong.append((index, slope.per(size[index])))
-        elif not slope.fits(2e-2):
+        elif not slope.fits(KINK):
             kinks.append(index)
     if wrong:
         wrong.sort(key=lambda row: -abs(row[1].residual))
@@ -81,7 +84,7 @@ def check(run, bottom, diff, tops, top_diffs, rng):
         for index in kinks:
             u[index] = 0
         slope = probe.slope(u)
-        if slope.differs(2e-3):
+        if slope.differs(WRONG):
             return "the sum of all along a direction, no single one clearly", [(None, slope)]
     return None
 
@@ -125,7 +128,7 @@ class Probe(object):
             found = Slope(layers, residual, error, max(size, abs(layers + residual)))
             if best is None or found.error < best.error:
                 best = found
-            if found.fits(5e-4):
+            if found.fits(SCREEN):
                 break
         return best or Slope(layers, 0.0, np.inf, size)
 

@@ -29,7 +29,7 @@ class Fragment(object):
         if len(layers) != 1 or layers[0].get("type") != "Python":
             raise Failure(
                 "%s: expected one layer { } of type Python, got %d: %s"
-                % (path, len(layers), ", ".join(str(layer.get("type")) for layer in layers))
+                % (os.path.basename(path), len(layers), ", ".join(str(layer.get("type")) for layer in layers))
             )
         self.layer = layers[0]
         self.bottoms = self.layer.all("bottom")
@@ -87,25 +87,30 @@ class LayerNet(object):
     """A net of the fragment's layer, as Caffe trains it.
 
     Bottoms that get a gradient come from Parameter layers, the others from Input layers, and each
-    top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted.
+    top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted. `flags` is
+    another propagate_down; with other counts of bottoms or tops nothing is asked for.
     """
 
-    def __init__(self, caffe, fragment, arrays, wanted=None, layer=None, tops=None, losses=True):
-        self.wanted = fragment.wanted if wanted is None else wanted
+    def __init__(self, caffe, fragment, arrays, flags=None, layer=None, tops=None):
+        trained = tops is None and len(arrays) == len(fragment.bottoms)
         self.bottoms = unique(fragment.bottoms, len(arrays), ())
         self.tops = unique(fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms)
         text = ""
         message = (layer or fragment.layer).without(*PLACE)
-        for blob, array, want in zip(self.bottoms, arrays, self.wanted):
-            text += source("Parameter" if want else "Input", blob, array.shape)
+        for i, (blob, array) in enumerate(zip(self.bottoms, arrays)):
+            wanted = trained and fragment.wanted[i]
+            text += source("Parameter" if wanted else "Input", blob, array.shape)
             message.fields.append(("bottom", blob))
+            if trained:
+                flag = "true" if (flags or fragment.wanted)[i] else "false"
+                message.fields.append(("propagate_down", prototxt.Word(flag)))
         for blob in self.tops:
             message.fields.append(("top", blob))
-            if losses:
+            if trained:
                 message.fields.append(("loss_weight", 1))
         text += str(prototxt.Message([("layer", message)]))
-        self.net = load(caffe, text if isinstance(text, bytes) else text.encode("utf-8"),
-                        fragment.phase)
+        text = text if isinstance(text, bytes) else text.encode("utf-8")
+        self.net = load(caffe, text, fragment.phase)
 
     def forward(self, arrays):
         """Return copies of the tops in float64, one forward pass on the bottoms given."""

@@ -1,0 +1,107 @@
+"""What the project's tests share: baking a layer, and running its own tests on both engines."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+
+PROJECT = Path(__file__).resolve().parent.parent
+ENGINES = ["real", "standin"]
+
+
+@pytest.fixture(scope="session")
+def config_file(tmp_path_factory):
+    """A cookiecutter configuration that keeps out of the user's own."""
+    folder = tmp_path_factory.mktemp("cookiecutter")
+    path = folder / "config.yaml"
+    path.write_text(f"cookiecutters_dir: {folder}/templates\nreplay_dir: {folder}/replay\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def bake(config_file, tmp_path_factory):
+    """A function of answers that generates a layer and returns its folder."""
+
+    def generate(out=None, **answers):
+        return Path(
+            cookiecutter(
+                str(PROJECT),
+                no_input=True,
+                extra_context=answers,
+                output_dir=str(out or tmp_path_factory.mktemp("out")),
+                config_file=str(config_file),
+            )
+        )
+
+    return generate
+
+
+@pytest.fixture(scope="session")
+def with_caffe():
+    """A function that runs a command where real Caffe is, in a folder that the command may write.
+
+    Where real Caffe cannot be set up the tests that need it fail in CI and are skipped elsewhere.
+    """
+    script = PROJECT / "scripts" / "with-caffe"
+    setup = subprocess.run([script, "--setup"], capture_output=True, text=True)
+    if setup.returncode:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(setup.stderr)
+
+    def run(folder, *command, **environment):
+        return subprocess.run(
+            [script, *command],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+    return run
+
+
+class Verdicts(dict):
+    """What pytest said of each test, by its name; with its exit code and output."""
+
+    def __init__(self, folder, result):
+        super().__init__()
+        self.exit_code = result.returncode
+        self.output = result.stdout + result.stderr
+        report = Path(folder) / "report.xml"
+        if report.exists():
+            for case in ElementTree.parse(report).iter("testcase"):
+                outcomes = [child.tag for child in case if child.tag not in ("properties",)]
+                outcomes = [tag for tag in outcomes if not tag.startswith("system-")]
+                self[case.get("name")] = outcomes[0] if outcomes else "passed"
+            report.unlink()
+
+    @property
+    def red(self):
+        """The names of the tests that did not pass."""
+        return sorted(name for name, outcome in self.items() if outcome != "passed")
+
+
+@pytest.fixture(scope="session")
+def own_tests(request):
+    """A function that runs the tests of a generated folder on an engine: its Verdicts."""
+
+    def run(engine, folder, *arguments):
+        command = ["-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        command += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
+        if engine == "real":
+            python = request.getfixturevalue("with_caffe")
+            result = python(folder, "python3", *command, CAFFE_ENGINE=engine)
+        else:
+            result = subprocess.run(
+                [sys.executable, *command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "CAFFE_ENGINE": engine},
+            )
+        return Verdicts(folder, result)
+
+    return run
