@@ -123,10 +123,15 @@ def text_of(answers, variable):
     text = str(answer)
     if len(text) > MOST_CHARACTERS:
         refuse(variable, f"at most {MOST_CHARACTERS} characters", text, "shorten it")
+    refuse_delimiters(variable, text)
+    return text
+
+
+def refuse_delimiters(variable, text):
+    """Refuse an answer that cookiecutter would render as a template."""
     for delimiter in DELIMITERS:
         if delimiter in text:
             refuse(variable, f"no {delimiter}", text, "take it out, answers are no templates")
-    return text
 
 
 def reserved_names():
@@ -227,10 +232,10 @@ def blob_names(answers, variable):
                 refuse(variable, "different names", name, "name every blob once")
     if count not in allowed:
         few, many = allowed[0], allowed[-1]
-        span = str(few) if few == many else f"{few} to {many}"
+        span = f"{few} to {many} {variable}" if few < many else f"a count of {few}"
         refuse(
             variable,
-            f"{span} {variable} for the kind {kind}",
+            f"{span} for the kind {kind}",
             answer,
             f"type for example {getattr(KINDS[kind], 'default_' + variable)}",
         )
@@ -349,7 +354,7 @@ def parse_value(name, type_name, text):
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     if type(value).__name__ not in TYPES or not is_plain(value):
-        type_name = type_name if type_name in TYPES else "str"
+        type_name = type_name or ("str" if text[:1].isalpha() else "float")
         refuse(
             "param_str_keys",
             f"a JSON or Python value for {name}: a finite number, true, a quoted string, a list "
@@ -469,7 +474,7 @@ def guard(environment):
         if first and source == FOLDER:
             return from_string("<<(cookiecutter|layer_spec).name>>", *args, **kwargs)
         if environment.loader is None and source not in own:
-            text_of({"an answer": source}, "an answer")
+            refuse_delimiters("an answer", source)
         return from_string(source, *args, **kwargs)
 
     environment.from_string = guarded

@@ -17,7 +17,9 @@ import numpy as np
 
 
 class <<layer.class_name>>(caffe.Layer):
-    """<<kind.summary(layer)|trim>>
+    """<<kind.sentence(layer)|trim>>
+
+<<kind.blobs(layer)|trim("\n")>>
 <% for key in layer.keys %>
 <% if loop.first %>
 
@@ -82,15 +84,14 @@ def _parse_param_str(layer):
             raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
     params = {}
     for key, row in layer.PARAMS.items():
+        kind = row[0]
+        expected = "%s: expected a value of type %s for the key %r" % (prefix, kind.__name__, key)
         if key not in given and len(row) == 1:
-            raise ValueError("%s: expected a %s for the key %r, got none" % (prefix, row[0].__name__, key))
+            raise ValueError("%s, got none" % expected)
         value = given[key] if key in given else copy.deepcopy(row[1])
-        if not _fits(value, row[0]):
-            raise ValueError(
-                "%s: expected a %s for the key %r, got %.60r (%s)"
-                % (prefix, row[0].__name__, key, value, type(value).__name__)
-            )
-        params[key] = float(value) if row[0] is float else value
+        if not _fits(value, kind):
+            raise ValueError("%s, got %.60r (%s)" % (expected, value, type(value).__name__))
+        params[key] = float(value) if kind is float else value
     return params
 
 
@@ -103,7 +104,7 @@ def _fits(value, kind):
         return kind is bool and isinstance(value, bool)
     if kind is float:
         return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    return isinstance(value, {int: numbers.Integral, str: (str, type(u""))}.get(kind, kind))
+    return isinstance(value, {int: numbers.Integral, str: (str, type(b"".decode()))}.get(kind, kind))
 
 
 def _parse_literal(text):

@@ -66,15 +66,16 @@ def run(tmp_path):
     """run(command, ...) returns exit code, stdout and stderr; env adds variables, None removes."""
 
     def run(*command, cwd=tmp_path, **env):
-        base = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
+        base = {"PATH": os.environ["PATH"], "HOME": tmp_path / "home", "TMPDIR": tmp_path}
+        base["LC_ALL"] = "C.UTF-8"
         env = {key: str(value) for key, value in {**base, **env}.items() if value is not None}
         done = subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
+            check=False,
             timeout=60,
         )
         return done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr)
@@ -247,7 +248,7 @@ def test_works_where_sh_is_bash_or_zsh(add, run, tmp_path, name):
 def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
     add(tmp_path / "a:b")
     script = f". a:b/my_layer/activate.sh; echo $?; {SHOW} command -v deactivate_my_layer"
-    code, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    _, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
     assert (out, is_one_line(err)) == ("1\n/a\n", True)
     assert "colon" in err and "a:b" in err
 
@@ -255,7 +256,7 @@ def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
 @pytest.mark.parametrize("parent, left", [("good", {"deactivate_my_layer"}), ("a:b", set())])
 def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left):
     layer = add(tmp_path / parent)
-    helpers = re.findall(r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.M)
+    helpers = re.findall(r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.MULTILINE)
     assert "_caffe_pylayer_activate" in helpers
     names = {
         "bash": "compgen -v; compgen -A function",
@@ -270,7 +271,7 @@ def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left)
         echo "$# $2 $PWD"
         for name in {" ".join(helpers)} deactivate_my_layer; do command -v $name; done
     """
-    _, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    _, out, _ = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
     before, after = ((tmp_path / name).read_text().split() for name in ("before", "after"))
     assert set(after) - set(before) - {"PIPESTATUS"} == (left if shell != "dash" else set())
     assert out.split("\n") == [f"2 a b {tmp_path}", *left, ""]
@@ -288,7 +289,7 @@ def test_a_shell_that_does_not_tell_the_path_needs_the_folder(add, run):
     layer = add()
     script = f'f() {{ eval "$(cat {layer}/activate.sh)"; }}; f; echo $?; {SHOW}'  # no file is open
     assert run("dash", "-c", script, cwd=layer) == (0, f"0\n{layer}\n", "")
-    code, out, err = run("dash", "-c", script, cwd="/")
+    _, out, err = run("dash", "-c", script, cwd="/")
     assert (out, is_one_line(err)) == ("1\nunset\n", True)
     assert "cd into" in err and ". ./activate.sh" in err
 
@@ -496,13 +497,13 @@ RC_FILES = [
 @pytest.mark.parametrize("before", RC_FILES)
 def test_uninstall_gives_back_every_byte(add, home, manage, startup, tmp_path, before):
     startup.write_bytes(before)
-    layer = add(tmp_path / "it's Áđ")
+    layer = add(tmp_path / "it's Áđ \udce9")
     manage(layer, "--install")
     installed = startup.read_bytes()
     assert installed.startswith(before) and installed != before
     code, out, err = manage(layer, "--uninstall", TMPDIR=home)
     assert (code, err, startup.read_bytes()) == (0, "", before)
-    assert out.splitlines()[1].encode() in installed
+    assert os.fsencode(out.splitlines()[1]) in installed
     assert list(home.iterdir()) == [startup]
 
 

@@ -60,7 +60,9 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def layer(bake):
     return bake(
-        layer_name="broken", layer_kind="loss", bottoms="scores,label",
+        layer_name="broken",
+        layer_kind="loss",
+        bottoms="scores,label",
         param_str_keys="margin=1.5, mode:str='mean'",
     )
 

@@ -177,8 +177,18 @@ def test_the_placeholder_from_pypi_is_not_caffe(machine, tmp_path):
     assert len(machine.called("mmdebstrap")) == 1
 
 
-def test_a_stand_in_is_not_caffe(machine, tmp_path):
-    write_package(tmp_path / "own" / "caffe", {"__init__.py": "class Net: pass\nclass Layer: pass"})
+@pytest.mark.parametrize(
+    "package",
+    [
+        pytest.param({"__init__.py": "class Net: pass\nclass Layer: pass"}, id="stand-in"),
+        pytest.param(
+            {"__init__.py": "from caffe._caffe import Net", "_caffe.py": "class Net: pass"},
+            id="built without Python layers",
+        ),
+    ],
+)
+def test_what_only_resembles_caffe_is_not_taken_for_it(machine, tmp_path, package):
+    write_package(tmp_path / "own" / "caffe", package)
     machine.run("true", PYTHONPATH=tmp_path / "own")
     assert len(machine.called("mmdebstrap")) == 1
 
@@ -238,6 +248,15 @@ def test_two_at_once_make_it_once(machine):
     assert [(r.returncode, r.stdout) for r in results] == [(0, "1.0.0\n")] * 2
     assert sum("another with-caffe" in r.stderr for r in results) == 1
     assert len(machine.called("mmdebstrap")) == len(machine.roots()) == 1
+
+
+def test_a_long_command_of_the_first_does_not_hold_the_second_up(machine):
+    first = machine.start("sleep", "30")
+    machine.wait_for_mmdebstrap()
+    assert machine.run(*PRINT_VERSION).stdout == "1.0.0\n"
+    assert first.poll() is None
+    os.killpg(first.pid, signal.SIGKILL)
+    finish(first)
 
 
 @pytest.mark.parametrize(("user", "mode"), [(0, "root"), (1000, "unshare")])

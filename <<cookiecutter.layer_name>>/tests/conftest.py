@@ -38,7 +38,7 @@ def pytest_addoption(parser):
 
 
 def chosen(config):
-    """Return the engine's name and why it is that one; ends pytest with exit code 4 if it cannot."""
+    """Return the engine's name and why it is that one; exit code 4 where it is not to be had."""
     wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
     try:
         return engine.choose(wanted)
@@ -52,12 +52,14 @@ def pytest_report_header(config):
 
 def pytest_generate_tests(metafunc):
     if "check" in metafunc.fixturenames:
-        metafunc.parametrize("check", checks.names(fragment(metafunc.module.__file__)), indirect=True)
+        metafunc.parametrize(
+            "check", checks.names(fragment(metafunc.module.__file__)), indirect=True
+        )
 
 
 def fragment(test_file):
     """Return the prototxt that tests/test_NAME.py tests: NAME.prototxt in the folder above."""
-    name = os.path.splitext(os.path.basename(test_file))[0][len("test_"):]
+    name = os.path.splitext(os.path.basename(test_file))[0][len("test_") :]
     return os.path.join(os.path.dirname(TESTS), name + ".prototxt")
 
 

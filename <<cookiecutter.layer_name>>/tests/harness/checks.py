@@ -116,8 +116,9 @@ def check_shapes(subject):
         layer_net = subject.net(arrays)
         for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
             if not top.size:
-                raise Failure("batch %d: top %s has no elements, its shape is %s"
-                              % (batch, name, top.shape))
+                raise Failure(
+                    "batch %d: top %s has no elements, its shape is %s" % (batch, name, top.shape)
+                )
             if not np.all(np.isfinite(top)):
                 where = tuple(np.argwhere(~np.isfinite(top))[0])
                 raise Failure("batch %d: top %s is %s at %s" % (batch, name, top[where], where))
@@ -129,14 +130,26 @@ def check_forward(subject):
     layer_net = subject.net(arrays)
     first = subject.forward(layer_net, arrays)
     same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays)
-    same("forward run again on the same bottoms gave another top",
-         layer_net.tops, subject.forward(layer_net, arrays), first)
+    same(
+        "forward run again on the same bottoms gave another top",
+        layer_net.tops,
+        subject.forward(layer_net, arrays),
+        first,
+    )
     subject.forward(layer_net, others)
-    same("forward depends on the bottoms before: another top",
-         layer_net.tops, subject.forward(layer_net, arrays), first)
+    same(
+        "forward depends on the bottoms before: another top",
+        layer_net.tops,
+        subject.forward(layer_net, arrays),
+        first,
+    )
     again = subject.net(arrays)
-    same("a second net of the same layer gave another top",
-         layer_net.tops, subject.forward(again, arrays), first)
+    same(
+        "a second net of the same layer gave another top",
+        layer_net.tops,
+        subject.forward(again, arrays),
+        first,
+    )
 
 
 def check_batch(subject):
@@ -148,12 +161,20 @@ def check_batch(subject):
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
-        same(what + "another top than in a new net",
-             fresh.tops, subject.forward(layer_net, arrays), tops)
+        same(
+            what + "another top than in a new net",
+            fresh.tops,
+            subject.forward(layer_net, arrays),
+            tops,
+        )
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
-            same(what + "another gradient than in a new net", fresh.bottoms,
-                 layer_net.backward(*diffs), fresh.backward(*diffs))
+            same(
+                what + "another gradient than in a new net",
+                fresh.bottoms,
+                layer_net.backward(*diffs),
+                fresh.backward(*diffs),
+            )
 
 
 def check_expected_tops(subject):
@@ -169,11 +190,19 @@ def check_expected_tops(subject):
             if expected.size == top.size == 1:
                 expected = expected.reshape(top.shape)
             if expected.shape != top.shape:
-                raise Failure("top %s has the shape %s, expected_tops says %s"
-                              % (name, top.shape, expected.shape))
+                raise Failure(
+                    "top %s has the shape %s, expected_tops says %s"
+                    % (name, top.shape, expected.shape)
+                )
             tolerance = 1e-4 * np.abs(expected) + 1e-5 * np.max(np.abs(expected))
-            same("forward and expected_tops differ in top", [name], [top], [expected],
-                 [tolerance + 1e-7], ("forward", "expected"))
+            same(
+                "forward and expected_tops differ in top",
+                [name],
+                [top],
+                [expected],
+                [tolerance + 1e-7],
+                ("forward", "expected"),
+            )
 
 
 def check_gradient(subject):
@@ -182,18 +211,23 @@ def check_gradient(subject):
         arrays = subject.bottoms(BATCHES[draw % len(BATCHES)], draw)
         layer_net = subject.net(arrays)
         tops = subject.forward(layer_net, arrays)
-        same("the gradient cannot be measured: the same bottoms gave another top",
-             layer_net.tops, subject.forward(layer_net, arrays), tops)
+        same(
+            "the gradient cannot be measured: the same bottoms gave another top",
+            layer_net.tops,
+            subject.forward(layer_net, arrays),
+            tops,
+        )
         top_diffs, data = subject.top_diffs(tops), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
-        same("backward changed the data of bottom",
-             layer_net.bottoms, layer_net.bottom_data(), data)
+        same(
+            "backward changed the data of bottom", layer_net.bottoms, layer_net.bottom_data(), data
+        )
         for i, name in enumerate(layer_net.bottoms):
             if not subject.fragment.wanted[i]:
                 continue
 
             def run(array):
-                return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1:])
+                return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
 
             found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
             if found:
@@ -207,8 +241,10 @@ def gradient_table(name, count, rows):
     for index, slope in rows[:ROWS]:
         ratio = slope.layers / slope.measured if slope.measured else np.inf
         where = "direction" if index is None else show(index)
-        lines.append("  %-16s %13.6g %13.6g %11.3g %8.4g"
-                     % (where, slope.layers, slope.measured, -slope.residual, ratio))
+        lines.append(
+            "  %-16s %13.6g %13.6g %11.3g %8.4g"
+            % (where, slope.layers, slope.measured, -slope.residual, ratio)
+        )
     return "\n".join(lines)
 
 
@@ -226,15 +262,23 @@ def check_propagate_down(subject):
         for i, name in enumerate(layer_net.bottoms):
             what = "with propagate_down %s, " % ", ".join(str(flag).lower() for flag in flags)
             if flags[i]:
-                same(what + "another gradient of bottom", [name], found[i:i + 1], diffs[i:i + 1])
+                same(
+                    what + "another gradient of bottom", [name], found[i : i + 1], diffs[i : i + 1]
+                )
             else:
                 kept = garbage[i].astype(np.float32)
-                same(what + "backward wrote the diff of bottom", [name], found[i:i + 1], [kept],
-                     None, ("after", "before"))
+                same(
+                    what + "backward wrote the diff of bottom",
+                    [name],
+                    found[i : i + 1],
+                    [kept],
+                    None,
+                    ("after", "before"),
+                )
 
 
 def combinations(wanted):
-    """Return lists of propagate_down to try; beyond a few wanted bottoms each alone and each off."""
+    """Return the propagate_downs to try; with many wanted bottoms none, all, each on and each off."""
     on = [i for i, want in enumerate(wanted) if want]
     if len(on) <= MOST_COMBINATIONS:
         chosen = [c for n in range(len(on) + 1) for c in itertools.combinations(on, n)]
@@ -286,8 +330,12 @@ def check_param_str(subject):
     cases = [("the unknown key no_such_key", dict(fragment.params, no_such_key=1))]
     for key, value in fragment.params.items():
         other = next(other for kind, other in MISTYPED if isinstance(value, kind))
-        cases.append(("%r for %r instead of %r" % (other, str(key), value),
-                      dict(fragment.params, **{str(key): other})))
+        cases.append(
+            (
+                "%r for %r instead of %r" % (other, str(key), value),
+                dict(fragment.params, **{str(key): other}),
+            )
+        )
     for what, params in cases:
         try:
             layer_net = subject.net(arrays, layer=fragment.with_params(params))
@@ -305,9 +353,10 @@ def check_param_str(subject):
         try:
             subject.forward(layer_net, arrays)
         except Exception as error:
-            raise Failure("param_str without %r loads and fails in forward: expected an exception "
-                          "from setup, or a default (%s: %s)"
-                          % (str(key), type(error).__name__, error))
+            raise Failure(
+                "param_str without %r loads and fails in forward: expected an exception "
+                "from setup, or a default (%s: %s)" % (str(key), type(error).__name__, error)
+            )
 
 
 def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
@@ -315,7 +364,9 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
     for i, name in enumerate(names):
         left, right = (np.asarray(array, np.float64) for array in (found[i], expected[i]))
         if left.shape != right.shape:
-            raise Failure("%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape))
+            raise Failure(
+                "%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape)
+            )
         limit = tolerances[i] if tolerances else 1e-6 * np.abs(right)
         wrong = ~(np.abs(left - right) <= limit)
         if tolerances is None:
@@ -324,10 +375,12 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
             lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
             lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
             errors = np.where(wrong, np.nan_to_num(np.abs(left - right), nan=np.inf), -1).ravel()
-            for flat in np.argsort(-errors)[:min(ROWS, int(np.sum(wrong)))]:
+            for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
                 index = np.unravel_index(flat, wrong.shape)
-                lines.append("  %-16s %13.6g %13.6g %11.3g" % (
-                    show(index), left[index], right[index], left[index] - right[index]))
+                lines.append(
+                    "  %-16s %13.6g %13.6g %11.3g"
+                    % (show(index), left[index], right[index], left[index] - right[index])
+                )
             raise Failure("\n".join(lines))
 
 
@@ -382,8 +435,10 @@ def import_layer(fragment):
     """Import the module and class that the fragment names; Caffe's own message hides the reason."""
     module, name = fragment.python.get("module", ""), fragment.python.get("layer", "")
     if not hasattr(importlib.import_module(module), name):
-        raise Failure("%s: expected the class %s in the module %s, which has none of that name"
-                      % (os.path.basename(fragment.path), name, module))
+        raise Failure(
+            "%s: expected the class %s in the module %s, which has none of that name"
+            % (os.path.basename(fragment.path), name, module)
+        )
 
 
 def describe(error, folder):
@@ -393,5 +448,7 @@ def describe(error, folder):
     lines = ["%s: %s" % (type(error).__name__, error)]
     for path, line, function, text in traceback.extract_tb(sys.exc_info()[2]):
         if path.startswith(folder) and os.path.dirname(__file__) not in path:
-            lines.append("  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text))
+            lines.append(
+                "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
+            )
     return "\n".join(lines)

@@ -52,7 +52,7 @@ def find_caffe():
 
 @contextlib.contextmanager
 def running(engine, folder):
-    """Give the module caffe; the modules in folder are imported afresh, and forgotten at the end."""
+    """Give the module caffe; modules in folder are imported afresh, and forgotten at the end."""
     caffe, path, writes = sys.modules.get("caffe"), list(sys.path), sys.dont_write_bytecode
     forget(folder)
     if engine == "standin":

@@ -29,17 +29,19 @@ class Fragment(object):
         if len(layers) != 1 or layers[0].get("type") != "Python":
             raise Failure(
                 "%s: expected one layer { } of type Python, got %d: %s"
-                % (os.path.basename(path), len(layers), ", ".join(str(layer.get("type")) for layer in layers))
+                % (
+                    os.path.basename(path),
+                    len(layers),
+                    ", ".join(str(layer.get("type")) for layer in layers),
+                )
             )
         self.layer = layers[0]
         self.bottoms = self.layer.all("bottom")
         self.tops = self.layer.all("top")
         self.python = self.layer.get("python_param", prototxt.Message())
-        flags = self.layer.all("propagate_down") or ["true"] * len(self.bottoms)
-        self.wanted = [flag == "true" for flag in flags]
-        self.phase = 0
-        for rule in self.layer.all("include"):
-            self.phase = int(rule.get("phase") == "TEST")
+        flags = self.layer.all("propagate_down") or [True] * len(self.bottoms)
+        self.wanted = [prototxt.boolean(flag) for flag in flags]
+        self.phase = int(any(rule.get("phase") == "TEST" for rule in self.layer.all("include")))
         self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
 
     def with_params(self, params):
@@ -58,8 +60,9 @@ def _parse_params(text):
             params = parse(text)
         except Exception:
             continue
-        if isinstance(params, dict) and all(isinstance(key, type(u"")) or isinstance(key, str)
-                                            for key in params):
+        if isinstance(params, dict) and all(
+            isinstance(key, type(b"".decode())) or isinstance(key, str) for key in params
+        ):
             return params, write
     return {}, json.dumps
 
@@ -94,7 +97,9 @@ class LayerNet(object):
     def __init__(self, caffe, fragment, arrays, flags=None, layer=None, tops=None):
         trained = tops is None and len(arrays) == len(fragment.bottoms)
         self.bottoms = unique(fragment.bottoms, len(arrays), ())
-        self.tops = unique(fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms)
+        self.tops = unique(
+            fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms
+        )
         text = ""
         message = (layer or fragment.layer).without(*PLACE)
         for i, (blob, array) in enumerate(zip(self.bottoms, arrays)):

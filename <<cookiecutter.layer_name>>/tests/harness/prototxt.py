@@ -11,8 +11,16 @@ TOKEN = re.compile(
     |(?P<mark>[{}<>:;,\[\]])""",
     re.VERBOSE,
 )
-ESCAPE = re.compile(br"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
-LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+LETTERS = {
+    b"n": b"\n",
+    b"t": b"\t",
+    b"r": b"\r",
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"v": b"\v",
+}
 
 
 class Word(str):
@@ -39,6 +47,22 @@ class Message(object):
 
     def __str__(self):
         return "\n".join(_lines(self))
+
+
+def boolean(value):
+    """Return what a bool field says."""
+    return str(value) in ("true", "True", "t", "1")
+
+
+def fits(value, kind):
+    """Whether a value can stand in a field that is a string, number, bool, enum or message."""
+    if kind == "bool":
+        return str(value) in ("true", "True", "t", "1", "false", "False", "f", "0")
+    if kind == "number":
+        return isinstance(value, (int, float)) or str(value) in ("inf", "nan")
+    return isinstance(value, {"message": Message, "enum": Word}.get(kind, str)) and (
+        kind != "string" or not isinstance(value, Word)
+    )
 
 
 def load(path):

@@ -6,6 +6,7 @@ no tuples, reshape takes plain ints, memory is neither cleared nor shrunk, diffs
 
 import importlib
 import sys
+import traceback
 from collections import OrderedDict
 
 import numpy as np
@@ -14,31 +15,35 @@ from . import prototxt
 
 __version__ = "stand-in"
 TRAIN, TEST = 0, 1
+PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 NO_INT = (
     "No registered converter was able to produce a C++ rvalue of type int from this Python object "
     "of type %s"
 )
-RULE = {"phase", "min_level", "max_level", "stage", "not_stage"}
-FIELDS = {
-    "": {"name", "layer", "force_backward"},
+RULE = {"enum": "phase", "number": "min_level max_level", "string": "stage not_stage"}
+FIELDS = {  # of each message, by their types; others, such as loss_param, are not looked into
+    "net": {"string": "name", "message": "layer", "bool": "force_backward"},
     "layer": {
-        "name", "type", "bottom", "top", "phase", "loss_weight", "param", "blobs",
-        "propagate_down", "include", "exclude", "python_param", "loss_param", "transform_param",
-        "input_param", "parameter_param",
+        "string": "name type bottom top",
+        "number": "loss_weight",
+        "bool": "propagate_down",
+        "enum": "phase",
+        "message": "param blobs include exclude python_param loss_param transform_param "
+        "input_param parameter_param",
     },
-    "python_param": {"module", "layer", "param_str", "share_in_parallel"},
-    "param": {"name", "share_mode", "lr_mult", "decay_mult"},
+    "python_param": {"string": "module layer param_str", "bool": "share_in_parallel"},
+    "param": {"string": "name", "enum": "share_mode", "number": "lr_mult decay_mult"},
     "include": RULE,
     "exclude": RULE,
-    "input_param": {"shape"},
-    "parameter_param": {"shape"},
-    "shape": {"dim"},
-}  # fmt: skip
+    "input_param": {"message": "shape"},
+    "parameter_param": {"message": "shape"},
+    "shape": {"number": "dim"},
+}
 
 
 class Abort(BaseException):
-    """Where real Caffe would end the process with a failed check; no `except Exception` stops it."""
+    """Where real Caffe would end the process; no `except Exception` stops it."""
 
 
 def _require(condition, message):
@@ -227,8 +232,11 @@ class Net(object):
     """caffe.Net of Input, Parameter and Python layers: `Net(file, phase)`."""
 
     def __init__(self, network_file, phase):
-        net = prototxt.load(network_file)
-        _check_fields(net, "")
+        try:
+            net = prototxt.load(network_file)
+        except ValueError as error:
+            raise Abort("Check failed: ReadProtoFromTextFile: %s" % error)
+        _check_fields(net, "net")
         self._memories, self._nodes = OrderedDict(), []
         self.params = OrderedDict()
         needs = {}
@@ -264,19 +272,22 @@ class Net(object):
             self._memories[top] = _Memory()
         flags, weights = message.all("propagate_down"), message.all("loss_weight")
         _require(len(flags) in (0, len(bottoms)), "propagate_down for each bottom or for none")
-        _require(len(weights) in (0, len(tops)), "loss_weight for each top or for none")
         layer = _make_layer(message)
-        layer.message, layer.phase = message, phase
-        node = _Node(layer, *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)])
+        layer.message, layer.phase = message, PHASES.get(message.get("phase"), phase)
+        node = _Node(
+            layer, *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)]
+        )
         layer.setup(node.bottoms, node.tops)
         layer.reshape(node.bottoms, node.tops)
+        _require(len(weights) in (0, len(tops)), "loss_weight for each top or for none")
         node.loss = [bool(float(weight)) for weight in weights] or [False] * len(tops)
         for top, weight in zip(range(len(tops)), weights):
             if float(weight):
                 node.tops[top].diff[...] = weight
         params = message.all("param")
         _require(len(params) <= len(layer.blobs), "Too many params specified for layer " + name)
-        node.propagate_down = [flag == "true" for flag in flags] or [needs[b] for b in bottoms]
+        node.propagate_down = [prototxt.boolean(flag) for flag in flags]
+        node.propagate_down = node.propagate_down or [needs[bottom] for bottom in bottoms]
         node.needs_backward = any([needs[blob] for blob in bottoms]) or len(layer.blobs) > 0
         needs.update((top, node.needs_backward) for top in tops)
         node.names = bottoms, tops
@@ -285,21 +296,28 @@ class Net(object):
             self.params[name] = layer.blobs
 
     def _skip_backward_without_loss(self):
-        under_loss = set()
+        under_loss, skipped = set(), set()
         for node in reversed(self._nodes):
             bottoms, tops = node.names
-            if any(node.loss) or under_loss & set(tops):
-                under_loss |= set(bottoms)
-            else:
+            losses = [loss or top in under_loss for loss, top in zip(node.loss, tops)]
+            if not any(loss and top not in skipped for loss, top in zip(losses, tops)):
                 node.needs_backward = False
+            if any(losses):
+                under_loss |= set(bottoms)
+            flags = zip(bottoms, node.propagate_down)
+            skipped |= {bottom for bottom, flag in flags if not (flag and node.needs_backward)}
 
 
 def _make_layer(message):
     kind = message.get("type")
     if kind == "Python":
         param = message.get("python_param", prototxt.Message())
-        module = importlib.import_module(param.get("module", ""))
-        layer = getattr(module, param.get("layer", ""))(message)
+        try:
+            module = importlib.import_module(param.get("module", ""))
+            layer = getattr(module, param.get("layer", ""))(message)
+        except Exception:
+            traceback.print_exc()
+            raise SystemError("Boost.Python.function returned NULL without setting an error")
         _require(isinstance(layer, Layer), "%s is a caffe.Layer" % param.get("layer"))
         layer.param_str = param.get("param_str", "")
         return layer
@@ -309,16 +327,18 @@ def _make_layer(message):
 
 
 def _is_included(message, phase):
-    name = ("TRAIN", "TEST")[phase]
-    included = [rule.get("phase", name) == name for rule in message.all("include")]
-    excluded = [rule.get("phase", name) == name for rule in message.all("exclude")]
+    included, excluded = [
+        [PHASES.get(rule.get("phase"), phase) == phase for rule in message.all(field)]
+        for field in ("include", "exclude")
+    ]
     return not any(excluded) and (any(included) or not included)
 
 
 def _check_fields(message, kind):
     for name, value in message.fields:
-        _require(kind not in FIELDS or name in FIELDS[kind], "no field named " + name)
-        if isinstance(value, prototxt.Message):
+        types = [kind for kind, names in FIELDS[kind].items() if name in names.split()]
+        _require(types and prototxt.fits(value, types[0]), "%s { } with %s" % (kind, name))
+        if isinstance(value, prototxt.Message) and name in FIELDS:
             _check_fields(value, name)
 
 
