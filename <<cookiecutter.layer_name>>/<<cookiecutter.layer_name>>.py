@@ -104,7 +104,8 @@ def _fits(value, kind):
         return kind is bool and isinstance(value, bool)
     if kind is float:
         return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    return isinstance(value, {int: numbers.Integral, str: (str, type(b"".decode()))}.get(kind, kind))
+    types = {int: numbers.Integral, str: (str, type(b"".decode()))}
+    return isinstance(value, types.get(kind, kind))
 
 
 def _parse_literal(text):

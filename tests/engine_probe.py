@@ -164,7 +164,8 @@ TEXTS = {
         layer:"Copy";param_str:'{"a": "#\\'"}',> }''',
     "escapes": A + python("Copy").replace(
         "layer: '", "param_str: 'tab\\t nl\\n q\\' dq\\\" oct\\101 hex\\x42 bs\\\\ ü' layer: '"),
-    "strings side by side": A + python("Copy").replace("layer: '", "param_str: 'a' \"b\"\n'c' layer: '"),
+    "strings side by side": A + python("Copy").replace(
+        "layer: '", "param_str: 'a' \"b\"\n'c' layer: '"),
     "list of names": A + W + "layer { name: 't' type: 'Python' bottom: ['a', 'w'] top: 't' "
         "python_param: { module: 'engine_probe' layer: 'Copy' } }",
 }  # fmt: skip

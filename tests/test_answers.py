@@ -6,9 +6,10 @@ import os
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import PROJECT
 from cookiecutter.cli import main
 from cookiecutter.exceptions import FailedHookException
+
+from conftest import PROJECT
 from local_extensions import KINDS, Refused, class_name, layer_spec, reserved_names
 
 DEFAULTS = {

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from conftest import ENGINES
 
 FORWARD = "top[0].data[...] = "
@@ -17,7 +18,7 @@ BROKEN = {
         "top[0].diff / len(self.difference)", "top[0].diff", {"gradient"}, "bottom scores",
     ),
     "top diff ignored": (
-        "top[0].diff / len(self.difference)", "1.0 / len(self.difference)", {"gradient"}, "measured",
+        "top[0].diff / len(self.difference)", "1.0 / len(self.difference)", {"gradient"}, "ratio",
     ),
     "one element": (
         BACKWARD, BACKWARD + "\n            bottom[0].diff[1, 2, 3] *= 1.01",
@@ -35,7 +36,8 @@ BROKEN = {
         {"batch"}, "could not be broadcast",
     ),
     "bottom changed": (
-        FORWARD, "bottom[0].data[...] *= 0.5\n        " + FORWARD, {"forward"}, "changed its bottom",
+        FORWARD, "bottom[0].data[...] *= 0.5\n        " + FORWARD,
+        {"forward"}, "changed its bottom",
     ),
     "state between passes": (
         FORWARD, "self.passes = getattr(self, 'passes', 0) + 1\n        "

@@ -8,6 +8,7 @@ import itertools
 import os
 
 import pytest
+
 from conftest import ENGINES
 from local_extensions import KINDS
 

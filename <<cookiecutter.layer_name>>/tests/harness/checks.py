@@ -223,15 +223,16 @@ def check_gradient(subject):
             "backward changed the data of bottom", layer_net.bottoms, layer_net.bottom_data(), data
         )
         for i, name in enumerate(layer_net.bottoms):
-            if not subject.fragment.wanted[i]:
-                continue
+            if subject.fragment.wanted[i]:
+                run = forward_of(subject, layer_net, arrays, i)
+                found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
+                if found:
+                    raise Failure(gradient_table(name, *found))
 
-            def run(array):
-                return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
 
-            found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
-            if found:
-                raise Failure(gradient_table(name, *found))
+def forward_of(subject, layer_net, arrays, i):
+    """Return forward as a function of bottom i alone."""
+    return lambda array: subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
 
 
 def gradient_table(name, count, rows):
@@ -278,7 +279,7 @@ def check_propagate_down(subject):
 
 
 def combinations(wanted):
-    """Return the propagate_downs to try; with many wanted bottoms none, all, each on and each off."""
+    """Return the propagate_downs to try: of many wanted bottoms none, all, each on, each off."""
     on = [i for i, want in enumerate(wanted) if want]
     if len(on) <= MOST_COMBINATIONS:
         chosen = [c for n in range(len(on) + 1) for c in itertools.combinations(on, n)]
@@ -374,7 +375,8 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
         if np.any(wrong):
             lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
             lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
-            errors = np.where(wrong, np.nan_to_num(np.abs(left - right), nan=np.inf), -1).ravel()
+            errors = np.abs(left - right)
+            errors = np.where(wrong, np.where(np.isnan(errors), np.inf, errors), -1).ravel()
             for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
                 index = np.unravel_index(flat, wrong.shape)
                 lines.append(
@@ -446,9 +448,10 @@ def describe(error, folder):
     if isinstance(error, Failure):
         return str(error)
     lines = ["%s: %s" % (type(error).__name__, error)]
-    for path, line, function, text in traceback.extract_tb(sys.exc_info()[2]):
-        if path.startswith(folder) and os.path.dirname(__file__) not in path:
-            lines.append(
-                "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
-            )
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    harness = os.path.dirname(os.path.abspath(__file__))
+    own = [frame for frame in frames if not frame[0].startswith(harness)]
+    for path, line, function, text in own or frames[-1:]:
+        where = os.path.relpath(path, folder) if path.startswith(folder) else path
+        lines.append("  %s:%d in %s: %s" % (where, line, function, text))
     return "\n".join(lines)

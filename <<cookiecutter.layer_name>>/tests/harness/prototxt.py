@@ -11,7 +11,7 @@ TOKEN = re.compile(
     |(?P<mark>[{}<>:;,\[\]])""",
     re.VERBOSE,
 )
-ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+ESCAPE = re.compile(b"\\\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
 LETTERS = {
     b"n": b"\n",
     b"t": b"\t",

@@ -336,7 +336,7 @@ def _is_included(message, phase):
 
 def _check_fields(message, kind):
     for name, value in message.fields:
-        types = [kind for kind, names in FIELDS[kind].items() if name in names.split()]
+        types = [type for type, names in FIELDS[kind].items() if name in names.split()]
         _require(types and prototxt.fits(value, types[0]), "%s { } with %s" % (kind, name))
         if isinstance(value, prototxt.Message) and name in FIELDS:
             _check_fields(value, name)

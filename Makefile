@@ -1,0 +1,45 @@
+# make new    answer the prompts and get a layer: OUT=folder ARGS="--no-input layer_name=focal_loss"
+# make test   all tests, on real Caffe too; sets up what they need
+# make proof  the same with hundreds of random seeds
+# make lint   ruff over the project and over what it generates
+
+OUT = layers
+ARGS =
+VENV = .venv
+PYTEST = $(VENV)/bin/python -m pytest
+
+.PHONY: help new test proof lint clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+new: $(VENV)/new
+	@$(VENV)/bin/python scripts/new "$(OUT)" $(ARGS)
+
+test: $(VENV)/test
+	scripts/with-caffe --setup
+	$(PYTEST) -n auto --dist loadfile
+
+proof: $(VENV)/test
+	scripts/with-caffe --setup
+	PROOF_SEEDS=200 $(PYTEST) -v tests/test_grid.py
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PYTEST) -n auto tests/test_output.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache
+
+$(VENV)/new: requirements.txt
+	@echo "Setting up cookiecutter in $(VENV), once" >&2
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/test: requirements.txt tests/requirements.txt
+	@echo "Setting up what the tests need in $(VENV), once" >&2
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
