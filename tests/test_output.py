@@ -13,7 +13,7 @@ LAYERS = {
     "few_to_many": {"bottoms": "2", "tops": "5", "param_str_keys": "x1=1, x2=2"},
     "same": {"bottoms": "a,b,c", "tops": "x,y,z", "param_str_keys": "margin"},
     "most": {"bottoms": "64", "tops": "64"},
-    "l2": {"layer_kind": "loss", "bottoms": "scores,label", "param_str_keys": "s='größe', l=[1]"},
+    "l2": {"layer_kind": "loss", "bottoms": "scores,label", "param_str_keys": "s='mean', l=[1]"},
     "length": {"layer_kind": "loss", "bottoms": "1", "tops": "loss"},
     "weighted": {"layer_kind": "loss", "bottoms": "scores,label,weight", "param_str_keys": "m:str"},
     "most_losses": {"layer_kind": "loss", "bottoms": "64"},

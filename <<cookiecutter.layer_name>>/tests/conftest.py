@@ -37,17 +37,24 @@ def pytest_addoption(parser):
             pass
 
 
-def chosen(config):
-    """Return the engine's name and why it is that one; exit code 4 where it is not to be had."""
+def pytest_configure(config):
     wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
     try:
-        return engine.choose(wanted)
+        config.caffe_engine = engine.choose(wanted)
     except engine.NoCaffe as error:
-        pytest.exit(str(error), returncode=4)
+        config.caffe_engine = None, str(error)
 
 
 def pytest_report_header(config):
-    return "caffe: %s" % chosen(config)[1]
+    kind, why = config.caffe_engine
+    return "caffe: %s" % why if kind else None
+
+
+def pytest_collection_modifyitems(config):
+    """End with exit code 4 where the engine asked for is not to be had."""
+    kind, why = config.caffe_engine
+    if not kind:
+        raise pytest.UsageError(why)
 
 
 def pytest_generate_tests(metafunc):
@@ -67,7 +74,7 @@ def fragment(test_file):
 def check(request):
     """Return a function of make_bottoms and expected_tops that runs one check."""
     name, config = request.param, request.config
-    kind = chosen(config)[0]
+    kind = config.caffe_engine[0]
     path = fragment(request.module.__file__)
     first = config.getoption("--seed", 0)
     seeds = range(first, first + config.getoption("--seeds", 1))
