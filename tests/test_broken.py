@@ -51,7 +51,7 @@ BROKEN = {
         "if key not in layer.PARAMS:", "if False:", {"param_str"}, "no_such_key",
     ),
     "types unchecked": (
-        "if not _fits(value, row[0]):", "if False:", {"param_str"}, "instead of",
+        "if not _fits(value, kind):", "if False:", {"param_str"}, "instead of",
     ),
     "wrong loss": (FORWARD, FORWARD + "1 + ", {"expected_tops"}, "expected_tops differ"),
     "no such class": ("class BrokenLayer", "class OtherLayer", {"load"}, "BrokenLayer"),

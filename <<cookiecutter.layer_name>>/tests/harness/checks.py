@@ -450,8 +450,7 @@ def describe(error, folder):
     lines = ["%s: %s" % (type(error).__name__, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
-    own = [frame for frame in frames if not frame[0].startswith(harness)]
+    own = [f for f in frames if f[0].startswith(folder) and not f[0].startswith(harness)]
     for path, line, function, text in own or frames[-1:]:
-        where = os.path.relpath(path, folder) if path.startswith(folder) else path
-        lines.append("  %s:%d in %s: %s" % (where, line, function, text))
+        lines.append("  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text))
     return "\n".join(lines)
