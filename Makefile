@@ -17,6 +17,8 @@ new: $(VENV)/new
 	@$(VENV)/bin/python scripts/new "$(OUT)" $(ARGS)
 
 test: $(VENV)/test
+	@for tool in zsh shellcheck; do \
+		command -v $$tool >/dev/null || scripts/apt-install $$tool >$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto --dist loadfile
 

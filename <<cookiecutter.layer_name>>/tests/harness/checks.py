@@ -34,13 +34,7 @@ class Subject(object):
         """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
         rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
         arrays = self._make_bottoms(rng, batch)
-        names = self.fragment.bottoms
-        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(names):
-            got = "%d" % len(arrays) if isinstance(arrays, (list, tuple)) else type(arrays).__name__
-            raise Failure(
-                "make_bottoms: expected a list of %d arrays (%s), got %s"
-                % (len(names), ", ".join(names), got)
-            )
+        need_list("make_bottoms", arrays, self.fragment.bottoms)
         return [np.array(array, np.float32) for array in arrays]
 
     def expected(self, arrays):
@@ -49,12 +43,7 @@ class Subject(object):
         tops = self._expected_tops([array.astype(np.float64) for array in arrays], params)
         if tops is None:
             return [None] * len(self.fragment.tops)
-        if not isinstance(tops, (list, tuple)) or len(tops) != len(self.fragment.tops):
-            got = "%d" % len(tops) if isinstance(tops, (list, tuple)) else type(tops).__name__
-            raise Failure(
-                "expected_tops: expected a list of %d arrays (%s), got %s"
-                % (len(self.fragment.tops), ", ".join(self.fragment.tops), got)
-            )
+        need_list("expected_tops", tops, self.fragment.tops)
         return tops
 
     def net(self, arrays, **options):
@@ -91,6 +80,16 @@ class Subject(object):
         """Return the bottoms' diffs, which before were random, for the second of two passes."""
         layer_net.backward([2 - diff for diff in top_diffs], self.diffs_like(arrays))
         return layer_net.backward(top_diffs, self.diffs_like(arrays))
+
+
+def need_list(function, arrays, names):
+    """Raise Failure unless the author's function returned a list with an array for each name."""
+    is_list = isinstance(arrays, (list, tuple))
+    if not is_list or len(arrays) != len(names):
+        raise Failure(
+            "%s: expected a list of %d arrays (%s), got %s"
+            % (function, len(names), ", ".join(names), len(arrays) if is_list else type(arrays))
+        )
 
 
 def check_load(subject):
