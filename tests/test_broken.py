@@ -42,7 +42,7 @@ BROKEN = {
     "state between passes": (
         FORWARD, "self.passes = getattr(self, 'passes', 0) + 1\n        "
         + FORWARD + "self.passes * ",
-        {"forward"}, "run again on the same bottoms",
+        {"forward"}, "forward run again",
     ),
     "counts unchecked": (
         '_check_count(self, "bottoms", bottom, self.BOTTOMS)', "pass", {"counts"}, "3 bottoms",

@@ -68,18 +68,27 @@ class Subject(object):
             for array in arrays
         ]
 
-    def top_diffs(self, tops):
-        """Return random top diffs that make every top weigh the same."""
-        sizes = [np.sqrt(np.mean(np.square(top))) if top.size else 0 for top in tops]
-        return [
-            (diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32)
-            for diff, size in zip(self.diffs_like(tops), sizes)
-        ]
+    def top_diffs(self, tops, draw=0):
+        """Return random top diffs; every top weighs the same, scalars change sign with the draw."""
+        diffs = []
+        for top, diff in zip(tops, self.diffs_like(tops)):
+            size = np.sqrt(np.mean(np.square(top))) if top.size else 0
+            diff = np.abs(diff) * (-1) ** draw if top.size == 1 else diff
+            diffs.append((diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32))
+        return diffs
 
     def backward(self, layer_net, top_diffs, arrays):
-        """Return the bottoms' diffs, which before were random, for the second of two passes."""
-        layer_net.backward([2 - diff for diff in top_diffs], self.diffs_like(arrays))
-        return layer_net.backward(top_diffs, self.diffs_like(arrays))
+        """Return the bottoms' diffs, which were random before; Failure if a second run differs."""
+        garbage = self.diffs_like(arrays)
+        first = layer_net.backward(top_diffs, garbage)
+        layer_net.backward(self.diffs_like(top_diffs), garbage)
+        same(
+            "backward run again after the same forward gave another diff of bottom",
+            layer_net.bottoms,
+            layer_net.backward(top_diffs, garbage),
+            first,
+        )
+        return first
 
 
 def need_list(function, arrays, names):
@@ -124,30 +133,28 @@ def check_shapes(subject):
 
 
 def check_forward(subject):
-    """Forward leaves its bottoms alone and gives the same tops for the same bottoms."""
+    """Forward leaves its bottoms alone and depends on nothing else; nets do not share state."""
     arrays, others = subject.bottoms(BATCHES[0]), subject.bottoms(BATCHES[0], draw=1)
-    layer_net = subject.net(arrays)
+    layer_net, other_net = subject.net(arrays), subject.net(arrays)
     first = subject.forward(layer_net, arrays)
     same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays)
+    diffs = subject.top_diffs(first), subject.diffs_like(arrays)
+    gradient_before = layer_net.backward(*diffs)
+    for what, run in (
+        ("forward run again", layer_net),
+        ("forward after one on other bottoms", layer_net),
+        ("forward of a second net of the same layer", other_net),
+    ):
+        found = subject.forward(run, arrays)
+        same(what + " gave another top for the same bottoms:", run.tops, found, first)
+        subject.forward(layer_net, others)
+    subject.forward(layer_net, arrays)
+    subject.forward(other_net, others)
     same(
-        "forward run again on the same bottoms gave another top",
-        layer_net.tops,
-        subject.forward(layer_net, arrays),
-        first,
-    )
-    subject.forward(layer_net, others)
-    same(
-        "forward depends on the bottoms before: another top",
-        layer_net.tops,
-        subject.forward(layer_net, arrays),
-        first,
-    )
-    again = subject.net(arrays)
-    same(
-        "a second net of the same layer gave another top",
-        layer_net.tops,
-        subject.forward(again, arrays),
-        first,
+        "after a forward of a second net of the same layer, backward gave another diff of bottom",
+        layer_net.bottoms,
+        layer_net.backward(*diffs),
+        gradient_before,
     )
 
 
@@ -193,7 +200,7 @@ def check_expected_tops(subject):
                     "top %s has the shape %s, expected_tops says %s"
                     % (name, top.shape, expected.shape)
                 )
-            tolerance = 1e-4 * np.abs(expected) + 1e-5 * np.max(np.abs(expected))
+            tolerance = 1e-4 * np.abs(expected) + 3e-6 * np.max(np.abs(expected))
             same(
                 "forward and expected_tops differ in top",
                 [name],
@@ -216,7 +223,7 @@ def check_gradient(subject):
             subject.forward(layer_net, arrays),
             tops,
         )
-        top_diffs, data = subject.top_diffs(tops), layer_net.bottom_data()
+        top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
         same(
             "backward changed the data of bottom", layer_net.bottoms, layer_net.bottom_data(), data
@@ -226,7 +233,7 @@ def check_gradient(subject):
                 run = forward_of(subject, layer_net, arrays, i)
                 found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
                 if found:
-                    raise Failure(gradient_table(name, *found))
+                    raise Failure(gradient_table(name, arrays[i], *found))
 
 
 def forward_of(subject, layer_net, arrays, i):
@@ -234,7 +241,7 @@ def forward_of(subject, layer_net, arrays, i):
     return lambda array: subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
 
 
-def gradient_table(name, count, rows):
+def gradient_table(name, array, count, rows):
     """Return the message for a wrong gradient."""
     lines = ["the gradient of bottom %s is wrong: %s" % (name, count)]
     lines.append("  %-16s %13s %13s %11s %8s" % ("index", "backward", "measured", "error", "ratio"))
@@ -245,6 +252,8 @@ def gradient_table(name, count, rows):
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
             % (where, slope.layers, slope.measured, -slope.residual, ratio)
         )
+    if np.all(array == np.round(array)):
+        lines.append("  all of %s are whole numbers: propagate_down: false for labels" % name)
     return "\n".join(lines)
 
 
@@ -306,8 +315,8 @@ def refused(what, subject, arrays, tops, reference):
         used = [layer_net.net.blobs[top].count for top in layer_net.tops]
         found = subject.forward(layer_net, arrays) if all(used) else []
         if len(arrays) > len(subject.fragment.bottoms):
-            other = subject.forward(layer_net, arrays[:-1] + [arrays[-1] + 1])
-            used = [not all_equal(found, other)]
+            moved = [arrays[:-1] + [arrays[-1] + shift] for shift in (1, -1)]
+            used = [any(not all_equal(found, subject.forward(layer_net, m)) for m in moved)]
         elif len(arrays) < len(subject.fragment.bottoms):
             used = [not all_equal(found, reference)]
     except Exception:
@@ -422,7 +431,7 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds):
     for seed in seeds:
         try:
             fragment = net.Fragment(path)
-            import_layer(fragment)
+            import_layer(caffe, fragment)
             function(Subject(caffe, fragment, make_bottoms, expected_tops, seed))
         except KeyboardInterrupt:
             raise
@@ -432,14 +441,23 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds):
     return None
 
 
-def import_layer(fragment):
-    """Import the module and class that the fragment names; Caffe's own message hides the reason."""
-    module, name = fragment.python.get("module", ""), fragment.python.get("layer", "")
-    if not hasattr(importlib.import_module(module), name):
-        raise Failure(
-            "%s: expected the class %s in the module %s, which has none of that name"
-            % (os.path.basename(fragment.path), name, module)
-        )
+def import_layer(caffe, fragment):
+    """Import the module and class that the fragment names; Caffe's own messages hide the reason."""
+    module, name = fragment.python.get("module"), fragment.python.get("layer")
+    place = "%s: expected the class %s in the module %s" % (
+        os.path.basename(fragment.path),
+        name,
+        module,
+    )
+    layer = getattr(importlib.import_module(module), name, None)
+    if layer is None:
+        raise Failure(place + ", which has none of that name")
+    if not isinstance(layer, type) or not issubclass(layer, caffe.Layer):
+        raise Failure(place + " to be a caffe.Layer")
+    own = [base for base in layer.__mro__ if base not in caffe.Layer.__mro__]
+    for method in ("setup", "reshape", "forward"):
+        if not any(method in vars(base) for base in own):
+            raise Failure(place + " to have the method " + method)
 
 
 def describe(error, folder):

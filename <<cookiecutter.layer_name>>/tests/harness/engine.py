@@ -106,5 +106,7 @@ def isolated(function):
         lines = log.read().decode("utf-8", "replace").splitlines()
     if result:
         return json.loads(result)[0]
-    why = [line.split("] ", 1)[-1] for line in lines if "Check failed" in line] or lines[-5:]
+    reasons = ("Check failed", "Error parsing", "already exists")
+    why = [line.split("] ", 1)[-1] for line in lines if any(word in line for word in reasons)]
+    why = why or lines[-5:] or ["it did not say why"]
     return "Caffe ended the process (signal %d): %s" % (status & 127, "\n".join(why))

@@ -1,25 +1,33 @@
 """The gradient check: is <diff, u> the slope of the tops along u, for random directions u?
 
-With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <bottom diff, u> at t = 0. One
-direction tests all elements of a bottom at once. Only where it does not fit, or a kink (abs, max)
-spoils the difference, the elements are looked at one by one.
+With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <diff, u> at t = 0. A direction
+tests all elements at once. Only where one does not fit, or where kinks (abs, max) leave it
+unclear, the elements are looked at one by one.
 """
 
 import numpy as np
 
-EPSILON = 2.0**-24  # rounding of float32
-STEPS = [0.2 / 2**i for i in range(10)]  # in units of the bottom's size
+ROUNDING = 2.0**-24  # of float32
+STEPS = [0.2 / 2**i for i in range(10)]  # in units of the size of an element
 SCREEN = 1e-4  # relative error up to which a whole direction is right without a closer look
 WRONG = 2e-3  # relative error from which an element is wrong
 KINK = 2e-2  # relative uncertainty from which an element is left out
-ELEMENTS = 500  # looked at one by one; beyond this, a random sample
+ELEMENTS = 500  # looked at one by one; of more, and of large bottoms, a random sample
+WORK = 2e7  # elements looked at, times all elements of the bottom, at most
 
 
 class Slope(object):
-    """What differences say of a direction: `residual` = measured minus layer's, and its error."""
+    """What differences say of a direction.
 
-    def __init__(self, layers, residual, error, size):
-        self.layers, self.residual, self.error, self.size = layers, residual, error, size
+    `layers` is <diff, u>, `residual` the measured slope minus that; `unsure` is its uncertainty by
+    kinks and curvature, `noise` that by rounding, `least` the noise at the largest steps, and
+    `size` what errors are relative to.
+    """
+
+    def __init__(self, layers, residual, unsure, noise, least, size):
+        self.layers, self.residual, self.unsure = layers, residual, unsure
+        self.noise, self.least, self.size = noise, least, size
+        self.error = unsure + noise
 
     @property
     def measured(self):
@@ -27,16 +35,26 @@ class Slope(object):
 
     def per(self, amount):
         """Return the Slope for a unit of the bottom instead of `amount` of it."""
-        parts = (self.layers, self.residual, self.error, self.size)
+        parts = self.layers, self.residual, self.unsure, self.noise, self.least, self.size
         return Slope(*[part / amount for part in parts])
 
     def fits(self, relative):
-        """Whether layer's and measured slope agree, and the measurement is good enough to say."""
-        return abs(self.residual) + self.error < relative * self.size
+        """Whether layer and measurement agree, and the measurement is good enough to say so."""
+        close = abs(self.residual) + self.unsure <= relative * self.size + 2 * self.least
+        return close and self.noise <= KINK * self.size
 
-    def differs(self, relative):
-        """Whether they differ by more than any error of the measurement explains."""
-        return not abs(self.residual) <= relative * self.size + 4 * self.error
+    def differs(self):
+        """Whether they differ by more than the errors of the measurement explain."""
+        return not abs(self.residual) <= WRONG * self.size + 4 * self.error
+
+    def beats(self, coarser):
+        """Whether this measurement at finer steps says more than one at coarser steps."""
+        if coarser is None or self.error < coarser.error:
+            return True
+        change = abs(self.residual - coarser.residual)
+        contradicts = change > 0.2 * abs(coarser.residual) + self.error
+        unclear = self.error > 0.5 * abs(coarser.residual)
+        return self.noise < 0.1 * abs(coarser.residual) and (contradicts or unclear)
 
 
 def check(run, bottom, diff, tops, top_diffs, rng):
@@ -52,41 +70,44 @@ def check(run, bottom, diff, tops, top_diffs, rng):
     """
     if not np.all(np.isfinite(diff)):
         bad = np.argwhere(~np.isfinite(diff))
-        rows = [(tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 1.0)) for i in bad[:5]]
+        rows = [(tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad]
         return "%d of %d elements are not finite" % (len(bad), diff.size), rows
     probe = Probe(run, bottom, diff, tops, top_diffs)
-    size = np.maximum(np.abs(bottom), 0.3 * max(_rms(bottom), 1e-20))
-    size = size * rng.uniform(0.5, 1, bottom.shape)
+    size = sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
-    along = np.where(diff < 0, -size, np.where(diff > 0, size, random))
-    directions = [random, along]
-    if all(probe.slope(u).fits(SCREEN) for u in directions):
+    uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
+    if all(probe.slope(u).fits(SCREEN) for u in (random, uphill)):
         return None
-    chosen = np.arange(bottom.size)
-    if bottom.size > ELEMENTS:
-        chosen = np.sort(rng.choice(bottom.size, ELEMENTS, replace=False))
-    wrong, kinks = [], []
+    count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
+    chosen = np.sort(rng.choice(bottom.size, count, replace=False))
+    wrong, smooth = [], np.zeros(bottom.shape)
     largest = np.max(np.abs(diff * size))
-    for flat in chosen:
-        index = np.unravel_index(flat, bottom.shape)
-        u = np.zeros(bottom.shape)
-        u[index] = size[index]
-        slope = probe.slope(u, floor=largest)
-        if slope.differs(WRONG):
-            wrong.append((index, slope.per(size[index])))
-        elif not slope.fits(KINK):
-            kinks.append(index)
+    for index in zip(*np.unravel_index(chosen, bottom.shape)):
+        slope, amount = probe.element(index, size[index], largest)
+        if slope.differs():
+            wrong.append((index, slope.per(amount)))
+        elif slope.fits(KINK) and amount == size[index]:
+            smooth[index] = 1
     if wrong:
         wrong.sort(key=lambda row: -abs(row[1].residual))
-        sampled = "" if len(chosen) == bottom.size else " looked at (of %d)" % bottom.size
-        return "%d of %d elements%s" % (len(wrong), len(chosen), sampled), wrong
-    for u in directions:
-        for index in kinks:
-            u[index] = 0
+        sampled = "" if count == bottom.size else " looked at (of %d)" % bottom.size
+        return "%d of %d elements%s" % (len(wrong), count, sampled), wrong
+    for u in (random * smooth, uphill * smooth):
         slope = probe.slope(u)
-        if slope.differs(WRONG):
-            return "the sum of all along a direction, no single one clearly", [(None, slope)]
+        if slope.differs():
+            return "the sum along a direction, no single element clearly", [(None, slope)]
     return None
+
+
+def sizes(bottom):
+    """Return the amounts by which elements are moved at most, times the largest step.
+
+    Their own size, but not less than a part of the others': small ones are mostly small by chance.
+    Positive bottoms (probabilities) stay positive.
+    """
+    size = np.abs(np.asarray(bottom, np.float64))
+    floor = 0.3 * np.sqrt(np.mean(np.square(size)))
+    return size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
 
 
 class Probe(object):
@@ -97,51 +118,64 @@ class Probe(object):
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
         self.center = self.project(tops)
         terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
-        self.noise = EPSILON * np.sqrt(sum(terms))
-        self.passes = 0
+        self.noise = ROUNDING * np.sqrt(sum(terms))
 
     def project(self, tops):
         return sum(np.sum(v * top) for v, top in zip(self.top_diffs, tops))
 
-    def slope(self, u, floor=0.0):
+    def element(self, index, amount, largest):
+        """Return the Slope along one element, and the amount it is for.
+
+        An element that is small beside the others has to be wrong in steps of its own size too.
+        """
+        u = np.zeros(self.bottom.shape)
+        u[index] = amount
+        slope, own = self.slope(u, largest), abs(self.bottom[index])
+        if slope.differs() and 0 < own < 0.5 * amount:
+            u[index] = own
+            return self.slope(u, largest * own / amount), own
+        return slope, amount
+
+    def slope(self, u, largest=0.0):
         """Return the Slope along u, measured until it fits or the steps end.
 
-        Central differences at halved steps, extrapolated as by Richardson. The half difference of
+        Central differences at halved steps, extrapolated as by Richardson. Half the difference of
         the two one-sided slopes, extrapolated too, is zero for a smooth function: what is left of
         it is noise or a kink, and bounds the error.
         """
         layers = np.sum(self.diff * u)
-        size = max(np.sqrt(np.sum(np.square(self.diff * u))), abs(layers), 0.05 * floor)
-        steps, best = [], None
+        size = max(np.sqrt(np.sum(np.square(self.diff * u))), abs(layers), 0.05 * largest)
+        steps, best, least = [], None, None
         for h in STEPS:
             steps.append(self.differences(u, h))
-            if len(steps) < 3:
+            if len(steps) < 3 or not np.all(np.isfinite(steps[-3:])):
                 continue
             if layers == 0 and not np.any(steps):
-                return Slope(0.0, 0.0, 0.0, 1.0)
+                return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
             (r0, j0), (r1, j1), (r2, j2) = steps[-3:]
             residual = (4 * r2 - r1) / 3
-            error = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3) / 8
-            error += 4 * self.noise / h
-            if not np.isfinite(error):
-                continue
-            found = Slope(layers, residual, error, max(size, abs(layers + residual)))
-            if best is None or found.error < best.error:
-                best = found
+            unsure = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3) / 8
+            noise, relative_to = 4 * self.noise / h, max(size, abs(layers + residual))
+            least = least or noise
+            found = Slope(layers, residual, unsure, noise, least, relative_to)
             if found.fits(SCREEN):
-                break
-        return best or Slope(layers, 0.0, np.inf, size)
+                return found
+            if found.beats(best):
+                best = found
+        return best or Slope(layers, 0.0, np.inf, 0.0, 0.0, size)
 
     def differences(self, u, h):
-        """Return measured minus layer's slope, and half the jump of the slope, both at step h."""
-        ends = [(self.bottom + step * u).astype(np.float32) for step in (h, -h)]
-        self.passes += 2
-        above, below = [self.project(self.run(end)) for end in ends]
-        moved = [np.sum(self.diff * (end - self.bottom)) for end in ends]
-        up = above - self.center - moved[0]
-        down = below - self.center - moved[1]
-        return (up - down) / (2 * h), (up + down) / (2 * h)
+        """Return measured minus layer's slope, and half the jump of the slope, both at step h.
 
-
-def _rms(array):
-    return np.sqrt(np.mean(np.square(np.asarray(array, np.float64))))
+        NaN where the layer refuses or overflows: there the step was too far.
+        """
+        changes = []
+        for step in (h, -h):
+            end = (self.bottom + step * u).astype(np.float32)
+            try:
+                with np.errstate(all="ignore"):
+                    change = self.project(self.run(end)) - self.center
+            except Exception:
+                return np.nan, np.nan
+            changes.append(change - np.sum(self.diff * (end - self.bottom)))
+        return (changes[0] - changes[1]) / (2 * h), (changes[0] + changes[1]) / (2 * h)

@@ -39,7 +39,15 @@ class Fragment(object):
         self.bottoms = self.layer.all("bottom")
         self.tops = self.layer.all("top")
         self.python = self.layer.get("python_param", prototxt.Message())
+        for field in ("module", "layer"):
+            if not self.python.get(field):
+                raise Failure("%s: expected a %s in python_param" % (os.path.basename(path), field))
         flags = self.layer.all("propagate_down") or [True] * len(self.bottoms)
+        if len(flags) != len(self.bottoms):
+            raise Failure(
+                "%s: expected a propagate_down for each of %d bottoms or none, got %d"
+                % (os.path.basename(path), len(self.bottoms), len(flags))
+            )
         self.wanted = [prototxt.boolean(flag) for flag in flags]
         self.phase = int(any(rule.get("phase") == "TEST" for rule in self.layer.all("include")))
         self.params, self.write_params = _parse_params(self.python.get("param_str", ""))

@@ -77,7 +77,9 @@ def parse(text, path="text"):
     while end < len(text):
         match = TOKEN.match(text, end)
         if not match:
-            raise _error(path, text, end, "no %.20r" % text[end:].split("\n")[0])
+            raise _error(
+                path, text, end, "a name, value or bracket, got %.20s" % text[end:].split("\n")[0]
+            )
         if match.lastgroup != "space":
             tokens.append((match.lastgroup, match.group(), end))
         end = match.end()

@@ -267,9 +267,10 @@ class Net(object):
         name, bottoms, tops = message.get("name"), message.all("bottom"), message.all("top")
         for bottom in bottoms:
             _require(bottom in self._memories, "Unknown bottom blob '%s'" % bottom)
-        for top in tops:
-            _require(top not in self._memories, "top blob '%s' produced by several layers" % top)
-            self._memories[top] = _Memory()
+        for i, top in enumerate(tops):
+            if bottoms[i : i + 1] != [top]:  # not in place
+                _require(top not in self._memories, "top '%s' produced by several layers" % top)
+                self._memories[top] = _Memory()
         flags, weights = message.all("propagate_down"), message.all("loss_weight")
         _require(len(flags) in (0, len(bottoms)), "propagate_down for each bottom or for none")
         layer = _make_layer(message)
