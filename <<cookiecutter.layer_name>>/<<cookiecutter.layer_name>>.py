@@ -54,7 +54,7 @@ class <<layer.class_name>>(caffe.Layer):
         _check_count(self, "tops", top, self.TOPS)
         self.params = _parse_param_str(self)
 
-    # Replace reshape, forward and backward by your own.
+    # Replace reshape, forward and backward by your own; what param_str says is in self.params.
 
 <<methods>>
 
@@ -76,7 +76,8 @@ def _parse_param_str(layer):
     prefix = "%s: param_str" % type(layer).__name__
     given = _parse_literal(layer.param_str.strip() or "{}")
     if not isinstance(given, dict):
-        raise ValueError("%s: expected a dict, got %.60r" % (prefix, layer.param_str))
+        text = "%s: expected a dict in JSON or Python, got %.60r"
+        raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
             near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)

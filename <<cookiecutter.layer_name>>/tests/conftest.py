@@ -40,6 +40,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
+    if config.getoption("--seeds", 1) < 1:
+        raise pytest.UsageError("expected --seeds of 1 or more")
     try:
         config.caffe_engine = engine.choose(wanted)
     except engine.NoCaffe as error:
@@ -87,10 +89,11 @@ def check(request):
 
         if path in UNLOADABLE:
             pytest.fail("not run, because the layer does not load: see [load]", pytrace=False)
-        wrong = engine.isolated(verdict) if kind == "real" else verdict()
-        if wrong and name == "load":
-            UNLOADABLE.add(path)
-        if wrong:
-            pytest.fail(wrong, pytrace=False)
+        outcome, text = engine.isolated(verdict) if kind == "real" else verdict()
+        if outcome == "skip":
+            pytest.skip(text)
+        if outcome == "fail":
+            UNLOADABLE.update([path] if name == "load" else [])
+            pytest.fail(text, pytrace=False)
 
     return run

@@ -17,5 +17,8 @@ def make_bottoms(rng, batch):
 <<kind.make_bottoms(layer)>>
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None to leave that unchecked."""
+    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+
+    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    """
 <<expected_tops|trim("\n")>>

@@ -13,7 +13,7 @@ import traceback
 
 import numpy as np
 
-from . import gradient, net
+from . import engine, gradient, net
 from .net import Failure
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
@@ -22,13 +22,17 @@ MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propaga
 ROWS = 5  # of a table in a message
 
 
+class Unchecked(Exception):
+    """The author left nothing to check."""
+
+
 class Subject(object):
     """The layer under test: its fragment, the engine, and what its author wrote."""
 
     def __init__(self, caffe, fragment, make_bottoms, expected_tops, seed):
         self.caffe, self.fragment, self.seed = caffe, fragment, seed
         self._make_bottoms, self._expected_tops = make_bottoms, expected_tops
-        self.rng = np.random.RandomState(seed)
+        self.rng = np.random.RandomState(seed % 2**32)
 
     def bottoms(self, batch, draw=0):
         """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
@@ -37,12 +41,12 @@ class Subject(object):
         need_list("make_bottoms", arrays, self.fragment.bottoms)
         return [np.array(array, np.float32) for array in arrays]
 
-    def expected(self, arrays):
+    def expected(self, layer_net, arrays):
         """Return the author's list of expected tops, None where unchecked."""
-        params = dict(self.fragment.params)
+        params = dict(layer_net.params(), **self.fragment.params)
         tops = self._expected_tops([array.astype(np.float64) for array in arrays], params)
         if tops is None:
-            return [None] * len(self.fragment.tops)
+            raise Unchecked("expected_tops returns None: the values of the tops are unchecked")
         need_list("expected_tops", tops, self.fragment.tops)
         return tops
 
@@ -59,7 +63,7 @@ class Subject(object):
     def reseed(self):
         random.seed(self.seed)
         np.random.seed(self.seed % 2**32)
-        self.caffe.set_random_seed(self.seed + 1)
+        self.caffe.set_random_seed(self.seed % 2**31 + 1)
 
     def diffs_like(self, arrays):
         """Return random diffs between 0.5 and 1.5 of either sign."""
@@ -78,26 +82,53 @@ class Subject(object):
         return diffs
 
     def backward(self, layer_net, top_diffs, arrays):
-        """Return the bottoms' diffs, which were random before; Failure if a second run differs."""
-        garbage = self.diffs_like(arrays)
-        first = layer_net.backward(top_diffs, garbage)
-        layer_net.backward(self.diffs_like(top_diffs), garbage)
-        same(
-            "backward run again after the same forward gave another diff of bottom",
-            layer_net.bottoms,
-            layer_net.backward(top_diffs, garbage),
-            first,
+        """Return the diffs of bottoms and weights, once it is sure that they are well defined.
+
+        Backward must give the same twice, write each diff of a wanted bottom, whatever was in it,
+        and add to those of weights, over which Caffe sums (iter_size).
+        """
+        garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
+        diffs = layer_net.backward(top_diffs, garbage)
+        layer_net.backward(self.diffs_like(top_diffs), other)
+        again = layer_net.backward(top_diffs, garbage)
+        what = "backward run again after the same forward gave another diff of"
+        same(what, layer_net.variables, again, diffs)
+        bottoms = len(arrays)
+        offsets = [1 + np.max(np.abs(diff)) for diff in diffs[bottoms:]]
+        again = layer_net.backward(top_diffs, other, offsets)
+        for i in range(bottoms):
+            if self.fragment.wanted[i]:
+                written(layer_net.variables[i], diffs[i], again[i], garbage[i], other[i])
+        what = "backward must add to the diff, over which Caffe sums, not overwrite it, of"
+        limits = [np.float64(1e-5 * offset) for offset in offsets]
+        same(what, layer_net.variables[bottoms:], again[bottoms:], diffs[bottoms:], limits)
+        return diffs
+
+
+def written(name, diff, again, garbage, other):
+    """Raise Failure unless a diff was written, both times, over the garbage that was there."""
+    left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
+    if np.any(left):
+        raise Failure(
+            "backward left %d of %d elements of the diff of %s as they were, such as %s: "
+            "it must write them all" % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
         )
-        return first
+    if not np.allclose(again, diff) and np.allclose(again - diff, other - garbage, 1e-3, 1e-3):
+        raise Failure(
+            "backward adds to what is in the diff of %s: it must overwrite it, "
+            "Caffe does not clear it" % name
+        )
+    same("backward depends on what was in the diff of", [name], [again], [diff])
 
 
 def need_list(function, arrays, names):
     """Raise Failure unless the author's function returned a list with an array for each name."""
     is_list = isinstance(arrays, (list, tuple))
     if not is_list or len(arrays) != len(names):
+        got = "%d" % len(arrays) if is_list else type(arrays).__name__
         raise Failure(
-            "%s: expected a list of %d arrays (%s), got %s"
-            % (function, len(names), ", ".join(names), len(arrays) if is_list else type(arrays))
+            "%s: expected a list with an array for each blob in the prototxt (%s), got %s"
+            % (function, ", ".join(names), got)
         )
 
 
@@ -151,8 +182,8 @@ def check_forward(subject):
     subject.forward(layer_net, arrays)
     subject.forward(other_net, others)
     same(
-        "after a forward of a second net of the same layer, backward gave another diff of bottom",
-        layer_net.bottoms,
+        "after a forward of a second net of the same layer, backward gave another diff of",
+        layer_net.variables,
         layer_net.backward(*diffs),
         gradient_before,
     )
@@ -176,8 +207,8 @@ def check_batch(subject):
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
             same(
-                what + "another gradient than in a new net",
-                fresh.bottoms,
+                what + "another gradient than in a new net, of",
+                fresh.variables,
                 layer_net.backward(*diffs),
                 fresh.backward(*diffs),
             )
@@ -189,7 +220,7 @@ def check_expected_tops(subject):
         arrays = subject.bottoms(batch, draw)
         layer_net = subject.net(arrays)
         tops = subject.forward(layer_net, arrays)
-        for name, top, expected in zip(layer_net.tops, tops, subject.expected(arrays)):
+        for name, top, expected in zip(layer_net.tops, tops, subject.expected(layer_net, arrays)):
             if expected is None:
                 continue
             expected = np.asarray(expected, np.float64)
@@ -212,10 +243,12 @@ def check_expected_tops(subject):
 
 
 def check_gradient(subject):
-    """Backward gives the gradient that differences of forward give, for every wanted bottom."""
+    """Backward gives the slopes of forward, for every wanted bottom and every weight."""
     for draw in range(DRAWS):
         arrays = subject.bottoms(BATCHES[draw % len(BATCHES)], draw)
         layer_net = subject.net(arrays)
+        if draw:
+            move_weights(layer_net, subject.rng)
         tops = subject.forward(layer_net, arrays)
         same(
             "the gradient cannot be measured: the same bottoms gave another top",
@@ -225,25 +258,42 @@ def check_gradient(subject):
         )
         top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
-        same(
-            "backward changed the data of bottom", layer_net.bottoms, layer_net.bottom_data(), data
-        )
-        for i, name in enumerate(layer_net.bottoms):
-            if subject.fragment.wanted[i]:
+        same("backward changed the data of", layer_net.variables, layer_net.bottom_data(), data)
+        for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
+            if i >= len(arrays) or subject.fragment.wanted[i]:
                 run = forward_of(subject, layer_net, arrays, i)
-                found = gradient.check(run, arrays[i], diffs[i], tops, top_diffs, subject.rng)
+                found = gradient.check(run, value, diffs[i], tops, top_diffs, subject.rng)
                 if found:
-                    raise Failure(gradient_table(name, arrays[i], *found))
+                    raise Failure(gradient_table(layer_net.variables[i], value, *found))
+
+
+def move_weights(layer_net, rng):
+    """Move the weights off their initial values, at which a mistake may not show."""
+    for weight in layer_net.weights:
+        size = max(1.0, np.sqrt(np.mean(np.square(weight.data))))
+        weight.data[...] += 0.1 * size * rng.randn(*weight.data.shape)
 
 
 def forward_of(subject, layer_net, arrays, i):
-    """Return forward as a function of bottom i alone."""
-    return lambda array: subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
+    """Return forward as a function of variable i alone: a bottom, or one of the weights."""
+
+    def of_bottom(array):
+        return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
+
+    def of_weight(array):
+        weight = layer_net.weights[i - len(arrays)]
+        before = weight.data.copy()
+        weight.data[...] = array
+        tops = subject.forward(layer_net, arrays)
+        weight.data[...] = before
+        return tops
+
+    return of_bottom if i < len(arrays) else of_weight
 
 
 def gradient_table(name, array, count, rows):
     """Return the message for a wrong gradient."""
-    lines = ["the gradient of bottom %s is wrong: %s" % (name, count)]
+    lines = ["the gradient of %s is wrong: %s" % (name, count)]
     lines.append("  %-16s %13s %13s %11s %8s" % ("index", "backward", "measured", "error", "ratio"))
     for index, slope in rows[:ROWS]:
         ratio = slope.layers / slope.measured if slope.measured else np.inf
@@ -253,12 +303,12 @@ def gradient_table(name, array, count, rows):
             % (where, slope.layers, slope.measured, -slope.residual, ratio)
         )
     if np.all(array == np.round(array)):
-        lines.append("  all of %s are whole numbers: propagate_down: false for labels" % name)
+        lines.append("  %s holds whole numbers; labels want propagate_down: false" % name)
     return "\n".join(lines)
 
 
 def check_propagate_down(subject):
-    """A bottom that is off keeps its diff, and the others get the same gradient as before."""
+    """A bottom that is off keeps its diff, and all others get the same gradient as before."""
     arrays, wanted = subject.bottoms(BATCHES[0]), subject.fragment.wanted
     complete = subject.net(arrays)
     tops = subject.forward(complete, arrays)
@@ -268,22 +318,13 @@ def check_propagate_down(subject):
         layer_net = subject.net(arrays, flags=flags)
         subject.forward(layer_net, arrays)
         found = layer_net.backward(top_diffs, garbage)
-        for i, name in enumerate(layer_net.bottoms):
-            what = "with propagate_down %s, " % ", ".join(str(flag).lower() for flag in flags)
-            if flags[i]:
-                same(
-                    what + "another gradient of bottom", [name], found[i : i + 1], diffs[i : i + 1]
-                )
+        what = "with propagate_down %s, " % ", ".join(str(flag).lower() for flag in flags)
+        for i, name in enumerate(layer_net.variables):
+            if i >= len(arrays) or flags[i]:
+                same(what + "another gradient of", [name], [found[i]], [diffs[i]])
             else:
-                kept = garbage[i].astype(np.float32)
-                same(
-                    what + "backward wrote the diff of bottom",
-                    [name],
-                    found[i : i + 1],
-                    [kept],
-                    None,
-                    ("after", "before"),
-                )
+                kept, columns = garbage[i].astype(np.float32), ("after", "before")
+                same(what + "backward wrote the diff of", [name], [found[i]], [kept], None, columns)
 
 
 def combinations(wanted):
@@ -402,6 +443,10 @@ def always(fragment):
     return True
 
 
+def wants_gradient(fragment):
+    return any(fragment.wanted) or bool(fragment.layer.all("param"))
+
+
 # name of the check, its function, whether it applies to a fragment
 CHECKS = (
     ("load", check_load, always),
@@ -409,8 +454,8 @@ CHECKS = (
     ("forward", check_forward, always),
     ("batch", check_batch, always),
     ("expected_tops", check_expected_tops, always),
-    ("gradient", check_gradient, lambda fragment: any(fragment.wanted)),
-    ("propagate_down", check_propagate_down, lambda fragment: any(fragment.wanted)),
+    ("gradient", check_gradient, wants_gradient),
+    ("propagate_down", check_propagate_down, wants_gradient),
     ("counts", check_counts, always),
     ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
 )
@@ -426,7 +471,7 @@ def names(path):
 
 
 def run(name, caffe, path, make_bottoms, expected_tops, seeds):
-    """Run one check on every seed; return None or the message of what is wrong."""
+    """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail."""
     function = dict((check, function) for check, function, _ in CHECKS)[name]
     for seed in seeds:
         try:
@@ -435,10 +480,12 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds):
             function(Subject(caffe, fragment, make_bottoms, expected_tops, seed))
         except KeyboardInterrupt:
             raise
+        except Unchecked as reason:
+            return ["skip", str(reason)]
         except BaseException as error:
             again = "" if len(seeds) == 1 else "with --seed=%d: " % seed
-            return again + describe(error, os.path.dirname(path))
-    return None
+            return ["fail", again + describe(error, os.path.dirname(path))]
+    return ["pass", ""]
 
 
 def import_layer(caffe, fragment):
@@ -449,7 +496,10 @@ def import_layer(caffe, fragment):
         name,
         module,
     )
-    layer = getattr(importlib.import_module(module), name, None)
+    try:
+        layer = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise Failure(place + ", but importing it fails: %s" % error)
     if layer is None:
         raise Failure(place + ", which has none of that name")
     if not isinstance(layer, type) or not issubclass(layer, caffe.Layer):
@@ -468,6 +518,6 @@ def describe(error, folder):
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [f for f in frames if f[0].startswith(folder) and not f[0].startswith(harness)]
-    for path, line, function, text in own or frames[-1:]:
+    for path, line, function, text in own:
         lines.append("  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text))
-    return "\n".join(lines)
+    return engine.with_hint("\n".join(lines))

@@ -13,6 +13,13 @@ import warnings
 from . import standin
 
 NAMES = ("real", "standin")
+HINTS = (  # what Caffe says, and what to do
+    ("data_", "reshape must give every top its shape: top[i].reshape(...)"),
+    ("diff_", "reshape must give every top its shape: top[i].reshape(...)"),
+    ("to_python (by-value)", "bottom and top cannot be iterated: use range(len(bottom))"),
+    ("Invalid index type", "bottom and top are indexed with plain ints: bottom[int(i)]"),
+    ("rvalue of type int", "sizes are single plain ints: top[0].reshape(*[int(n) for n in shape])"),
+)
 
 
 class NoCaffe(Exception):
@@ -53,8 +60,10 @@ def find_caffe():
 @contextlib.contextmanager
 def running(engine, folder):
     """Give the module caffe; modules in folder are imported afresh, and forgotten at the end."""
-    caffe, path, writes = sys.modules.get("caffe"), list(sys.path), sys.dont_write_bytecode
-    forget(folder)
+    path, writes = list(sys.path), sys.dont_write_bytecode
+    names = [file[:-3] for file in os.listdir(folder) if file.endswith(".py")]
+    shadowed = {name: sys.modules.pop(name, None) for name in names}
+    shadowed["caffe"] = sys.modules.get("caffe")
     if engine == "standin":
         standin.install()
     sys.path.insert(0, folder)
@@ -64,21 +73,20 @@ def running(engine, folder):
         yield importlib.import_module("caffe")
     finally:
         sys.path[:], sys.dont_write_bytecode = path, writes
-        forget(folder)
-        sys.modules.pop("caffe", None)
-        if caffe:
-            sys.modules["caffe"] = caffe
+        for name, module in shadowed.items():
+            sys.modules.pop(name, None)
+            if module:
+                sys.modules[name] = module
 
 
-def forget(folder):
-    """Drop the modules that lie in folder itself."""
-    for name, module in list(sys.modules.items()):
-        if os.path.dirname(getattr(module, "__file__", None) or "") == folder:
-            del sys.modules[name]
+def with_hint(text):
+    """Return the text of an error of Caffe with a line that says what to do, where one is known."""
+    hints = [hint for words, hint in HINTS if words in text]
+    return "\n  ".join([text] + hints[:1])
 
 
 def isolated(function):
-    """Return the text or None that function returns, run in a child that Caffe may abort."""
+    """Return what function returns, a list of strings, run in a child that Caffe may abort."""
     sys.stdout.flush()
     sys.stderr.flush()
     read, write = os.pipe()
@@ -91,7 +99,7 @@ def isolated(function):
                 os.dup2(log.fileno(), 2)
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 with os.fdopen(write, "w") as pipe:
-                    pipe.write(json.dumps([function()]))
+                    pipe.write(json.dumps(function()))
                 sys.stdout.flush()
                 sys.stderr.flush()
             except BaseException:
@@ -105,8 +113,9 @@ def isolated(function):
         log.seek(0)
         lines = log.read().decode("utf-8", "replace").splitlines()
     if result:
-        return json.loads(result)[0]
+        return json.loads(result)
     reasons = ("Check failed", "Error parsing", "already exists")
     why = [line.split("] ", 1)[-1] for line in lines if any(word in line for word in reasons)]
     why = why or lines[-5:] or ["it did not say why"]
-    return "Caffe ended the process (signal %d): %s" % (status & 127, "\n".join(why))
+    why = with_hint("\n".join(why))
+    return ["fail", "Caffe ended the process (signal %d): %s" % (status & 127, why)]

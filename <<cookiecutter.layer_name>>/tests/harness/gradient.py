@@ -43,9 +43,14 @@ class Slope(object):
         close = abs(self.residual) + self.unsure <= relative * self.size + 2 * self.least
         return close and self.noise <= KINK * self.size
 
-    def differs(self):
-        """Whether they differ by more than the errors of the measurement explain."""
-        return not abs(self.residual) <= WRONG * self.size + 4 * self.error
+    def differs(self, errors=4):
+        """Whether they differ by more than so many errors of the measurement explain."""
+        return not abs(self.residual) <= WRONG * self.size + errors * self.error
+
+    @property
+    def is_kink(self):
+        """Whether more than rounding makes the measurement useless."""
+        return self.unsure > KINK * self.size + 4 * self.noise
 
     def beats(self, coarser):
         """Whether this measurement at finer steps says more than one at coarser steps."""
@@ -80,21 +85,24 @@ def check(run, bottom, diff, tops, top_diffs, rng):
         return None
     count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
     chosen = np.sort(rng.choice(bottom.size, count, replace=False))
-    wrong, smooth = [], np.zeros(bottom.shape)
-    largest = np.max(np.abs(diff * size))
+    wrong, kinks, clear = [], 0, np.zeros(bottom.shape)
+    largest = np.max(np.abs(diff) * np.minimum(size, np.abs(bottom)))
     for index in zip(*np.unravel_index(chosen, bottom.shape)):
         slope, amount = probe.element(index, size[index], largest)
         if slope.differs():
             wrong.append((index, slope.per(amount)))
-        elif slope.fits(KINK) and amount == size[index]:
-            smooth[index] = 1
+        elif slope.is_kink or amount != size[index]:
+            kinks += 1
+        else:
+            clear[index] = 1
     if wrong:
         wrong.sort(key=lambda row: -abs(row[1].residual))
         sampled = "" if count == bottom.size else " looked at (of %d)" % bottom.size
         return "%d of %d elements%s" % (len(wrong), count, sampled), wrong
-    for u in (random * smooth, uphill * smooth):
+    clear = clear if kinks else np.ones(bottom.shape)
+    for u in (random * clear, uphill * clear):
         slope = probe.slope(u)
-        if slope.differs():
+        if slope.differs(errors=10):
             return "the sum along a direction, no single element clearly", [(None, slope)]
     return None
 
@@ -126,14 +134,16 @@ class Probe(object):
     def element(self, index, amount, largest):
         """Return the Slope along one element, and the amount it is for.
 
-        An element that is small beside the others has to be wrong in steps of its own size too.
+        An element that is small beside the others is right if it is in steps of its own size.
         """
         u = np.zeros(self.bottom.shape)
         u[index] = amount
         slope, own = self.slope(u, largest), abs(self.bottom[index])
         if slope.differs() and 0 < own < 0.5 * amount:
             u[index] = own
-            return self.slope(u, largest * own / amount), own
+            finer = self.slope(u)
+            if finer.fits(KINK):
+                return finer, own
         return slope, amount
 
     def slope(self, u, largest=0.0):

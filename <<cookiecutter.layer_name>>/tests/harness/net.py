@@ -24,16 +24,15 @@ class Fragment(object):
         self.path = path
         with open(path, "rb") as stream:
             self.text = stream.read()
-        self.file = prototxt.load(path)
-        layers = [layer for layer in self.file.all("layer")]
-        if len(layers) != 1 or layers[0].get("type") != "Python":
+        name = os.path.basename(path)
+        try:
+            layers = prototxt.load(path).all("layer")
+        except ValueError as error:
+            raise Failure(str(error).replace(path, name))
+        types = ", ".join(str(layer.get("type")) for layer in layers)
+        if types != "Python":
             raise Failure(
-                "%s: expected one layer { } of type Python, got %d: %s"
-                % (
-                    os.path.basename(path),
-                    len(layers),
-                    ", ".join(str(layer.get("type")) for layer in layers),
-                )
+                "%s: expected one layer { } of type Python, got %s" % (name, types or "none")
             )
         self.layer = layers[0]
         self.bottoms = self.layer.all("bottom")
@@ -41,12 +40,12 @@ class Fragment(object):
         self.python = self.layer.get("python_param", prototxt.Message())
         for field in ("module", "layer"):
             if not self.python.get(field):
-                raise Failure("%s: expected a %s in python_param" % (os.path.basename(path), field))
+                raise Failure("%s: expected a %s in python_param { }" % (name, field))
         flags = self.layer.all("propagate_down") or [True] * len(self.bottoms)
         if len(flags) != len(self.bottoms):
             raise Failure(
                 "%s: expected a propagate_down for each of %d bottoms or none, got %d"
-                % (os.path.basename(path), len(self.bottoms), len(flags))
+                % (name, len(self.bottoms), len(flags))
             )
         self.wanted = [prototxt.boolean(flag) for flag in flags]
         self.phase = int(any(rule.get("phase") == "TEST" for rule in self.layer.all("include")))
@@ -124,6 +123,12 @@ class LayerNet(object):
         text += str(prototxt.Message([("layer", message)]))
         text = text if isinstance(text, bytes) else text.encode("utf-8")
         self.net = load(caffe, text, fragment.phase)
+        rates = [param.get("lr_mult", 1) for param in fragment.layer.all("param")]
+        weights = enumerate(self.net.params.get(message.get("name"), ()))
+        weights = [(i, weight) for i, weight in weights if i >= len(rates) or rates[i] != 0]
+        self.weights = [weight for _, weight in weights]
+        self.variables = ["bottom " + blob for blob in self.bottoms]
+        self.variables += ["weight %d" % i for i, _ in weights]
 
     def forward(self, arrays):
         """Return copies of the tops in float64, one forward pass on the bottoms given."""
@@ -135,14 +140,26 @@ class LayerNet(object):
         self.net.forward()
         return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
 
-    def backward(self, top_diffs, bottom_diffs):
-        """Return copies of the bottoms' diffs in float64, which before were those given."""
+    def backward(self, top_diffs, bottom_diffs, weight_diffs=None):
+        """Return in float64 the bottoms' diffs and what was added to the weights' diffs.
+
+        Before, the diffs are those given, the weights' zero if not given.
+        """
+        weight_diffs = weight_diffs or [0.0] * len(self.weights)
         for top, diff in zip(self.tops, top_diffs):
             self.net.blobs[top].diff[...] = diff
         for blob, diff in zip(self.bottoms, bottom_diffs):
             self.net.blobs[blob].diff[...] = diff
+        for weight, diff in zip(self.weights, weight_diffs):
+            weight.diff[...] = diff
         self.net.backward()
-        return [self.net.blobs[blob].diff.astype(np.float64) for blob in self.bottoms]
+        diffs = [self.net.blobs[blob].diff.astype(np.float64) for blob in self.bottoms]
+        return diffs + [w.diff.astype(np.float64) - d for w, d in zip(self.weights, weight_diffs)]
+
+    def params(self):
+        """Return the layer's own self.params, defaults filled in, if it has such a dict."""
+        params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)
+        return params if isinstance(params, dict) else {}
 
     def bottom_data(self):
         """Return copies of the bottoms' data."""
