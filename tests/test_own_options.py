@@ -111,8 +111,8 @@ def test_author_mistakes_are_told_apart(bake, tmp_path):
     test = layer / "tests" / "test_my_layer.py"
     text = test.read_text()
     for before, after, words in (
-        ("for _ in range(2)", "for _ in range(3)", "make_bottoms: expected a list with an array for each blob"),
-        ("return bottoms[:1]", "return bottoms", "expected_tops: expected a list with an array for each blob"),
+        ("for _ in range(2)", "for _ in range(3)", "make_bottoms: expected a list with an array"),
+        ("return bottoms[:1]", "return bottoms", "expected_tops: expected a list with an array"),
         ("return bottoms[:1]", "return bottoms[0]", "expected_tops: expected a list"),
         ("return bottoms[:1]", "return [bottoms[0].ravel()]", "expected_tops says (48,)"),
         ("return bottoms[:1]", "return [1 / 0]", "ZeroDivisionError"),

@@ -258,7 +258,8 @@ def check_gradient(subject):
         )
         top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
-        same("backward changed the data of", layer_net.variables, layer_net.bottom_data(), data)
+        after = layer_net.bottom_data()
+        same("backward changed the data of bottom", layer_net.bottoms, after, data)
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
                 run = forward_of(subject, layer_net, arrays, i)
@@ -518,6 +519,8 @@ def describe(error, folder):
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [f for f in frames if f[0].startswith(folder) and not f[0].startswith(harness)]
+    if not own and frames[-1][0].startswith(harness):
+        own = frames[-1:]
     for path, line, function, text in own:
         lines.append("  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text))
     return engine.with_hint("\n".join(lines))

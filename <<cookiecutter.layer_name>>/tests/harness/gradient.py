@@ -77,7 +77,7 @@ def check(run, bottom, diff, tops, top_diffs, rng):
         bad = np.argwhere(~np.isfinite(diff))
         rows = [(tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad]
         return "%d of %d elements are not finite" % (len(bad), diff.size), rows
-    probe = Probe(run, bottom, diff, tops, top_diffs)
+    probe = Probe(run, bottom, diff, tops, top_diffs, rng)
     size = sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
     uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
@@ -121,12 +121,15 @@ def sizes(bottom):
 class Probe(object):
     """Measures slopes at one point."""
 
-    def __init__(self, run, bottom, diff, tops, top_diffs):
+    def __init__(self, run, bottom, diff, tops, top_diffs, rng):
         self.run, self.bottom, self.diff = run, np.asarray(bottom, np.float64), diff
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
         self.center = self.project(tops)
         terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
         self.noise = ROUNDING * np.sqrt(sum(terms))
+        for _ in range(2):  # tiny steps show the rounding inside the layer
+            noise = abs(self.excess(self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape))))
+            self.noise = max(self.noise, np.nan_to_num(noise))
 
     def project(self, tops):
         return sum(np.sum(v * top) for v, top in zip(self.top_diffs, tops))
@@ -175,17 +178,19 @@ class Probe(object):
         return best or Slope(layers, 0.0, np.inf, 0.0, 0.0, size)
 
     def differences(self, u, h):
-        """Return measured minus layer's slope, and half the jump of the slope, both at step h.
+        """Return measured minus layer's slope, and half the jump of the slope, both at step h."""
+        above, below = self.excess(self.bottom + h * u), self.excess(self.bottom - h * u)
+        return (above - below) / (2 * h), (above + below) / (2 * h)
 
-        NaN where the layer refuses or overflows: there the step was too far.
+    def excess(self, end):
+        """Return by how much s at `end` is more than the layer's diff says.
+
+        NaN where the layer refuses or overflows: such a step was too far.
         """
-        changes = []
-        for step in (h, -h):
-            end = (self.bottom + step * u).astype(np.float32)
-            try:
-                with np.errstate(all="ignore"):
-                    change = self.project(self.run(end)) - self.center
-            except Exception:
-                return np.nan, np.nan
-            changes.append(change - np.sum(self.diff * (end - self.bottom)))
-        return (changes[0] - changes[1]) / (2 * h), (changes[0] + changes[1]) / (2 * h)
+        end = end.astype(np.float32)
+        try:
+            with np.errstate(all="ignore"):
+                change = self.project(self.run(end)) - self.center
+        except Exception:
+            return np.nan
+        return change - np.sum(self.diff * (end - self.bottom))
