@@ -412,6 +412,13 @@ def to_python_list(values, indent=4):
     return "[\n" + "".join(f"{space}    {to_python(value)},\n" for value in values) + space + "]"
 
 
+def to_markdown(value):
+    """Return a value as JSON code that can stand in a Markdown table."""
+    text = to_json(value).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
+
+
 def to_prototxt(text):
     """Return text as a protobuf text-format string in single quotes."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -443,7 +450,16 @@ def default_count(kind, variable):
     return getattr(KINDS[layer_kind({"layer_kind": kind})], f"default_{variable}")
 
 
-FILTERS = (check, class_name, default_count, layer_spec, to_json, to_python, to_python_list)
+FILTERS = (
+    check,
+    class_name,
+    default_count,
+    layer_spec,
+    to_json,
+    to_markdown,
+    to_python,
+    to_python_list,
+)
 
 
 class Answers(Extension):

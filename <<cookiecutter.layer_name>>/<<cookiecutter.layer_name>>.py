@@ -20,18 +20,11 @@ class <<layer.class_name>>(caffe.Layer):
     """<<kind.sentence(layer)|trim>>
 
 <<kind.blobs(layer)|trim("\n")>>
-<% for key in layer.keys %>
-<% if loop.first %>
-
-    param_str keys:
-<% endif %>
-        <<key.name>>: <<key.type>>, <<"required" if key.required else key.value|to_python ~ " by default">>
-<% endfor %>
     """
 
     BOTTOMS = <<layer.bottoms|to_python_list>>
     TOPS = <<layer.tops|to_python_list>>
-    # name: (type, default), or (type,) where param_str must give the key
+    # The keys of param_str: (type, default), or (type,) where the key is required.
 <% for key in layer.keys %>
 <% if loop.first %>
     PARAMS = {

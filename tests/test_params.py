@@ -7,7 +7,7 @@ import pytest
 from local_extensions import layer_spec
 
 KEYS = (
-    "i=3, f=0.5, g:float=2, b=true, s='größe \"漢\" 😀 \\'{}\\' \\\\ \\n', "
+    "i=3, f=0.5, g:float=2, b=true, s='größe \"\"\"漢``|\" 😀 \\'{}\\' \\\\ \\n', "
     'l=[1, 2.5, ["a"], {"k": null}], d={"x": {"y": [true]}}, big=12345678901234567890, m:str'
 )
 EXPECTED = {
@@ -15,7 +15,7 @@ EXPECTED = {
     "f": 0.5,
     "g": 2.0,
     "b": True,
-    "s": "größe \"漢\" 😀 '{}' \\ \n",
+    "s": 'größe """漢``|" 😀 \'{}\' \\ \n',
     "l": [1, 2.5, ["a"], {"k": None}],
     "d": {"x": {"y": [True]}},
     "big": 12345678901234567890,
