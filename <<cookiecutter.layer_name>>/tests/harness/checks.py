@@ -20,6 +20,7 @@ BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
 DRAWS = 3  # of bottoms and top diffs, for each gradient
 MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
 ROWS = 5  # of a table in a message
+EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
 
 
 class Unchecked(Exception):
@@ -168,7 +169,7 @@ def check_forward(subject):
     arrays, others = subject.bottoms(BATCHES[0]), subject.bottoms(BATCHES[0], draw=1)
     layer_net, other_net = subject.net(arrays), subject.net(arrays)
     first = subject.forward(layer_net, arrays)
-    same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays)
+    same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays, EXACT)
     diffs = subject.top_diffs(first), subject.diffs_like(arrays)
     gradient_before = layer_net.backward(*diffs)
     for what, run in (
@@ -259,7 +260,7 @@ def check_gradient(subject):
         top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
         diffs = subject.backward(layer_net, top_diffs, arrays)
         after = layer_net.bottom_data()
-        same("backward changed the data of bottom", layer_net.bottoms, after, data)
+        same("backward changed the data of bottom", layer_net.bottoms, after, data, EXACT)
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
                 run = forward_of(subject, layer_net, arrays, i)
@@ -325,7 +326,9 @@ def check_propagate_down(subject):
                 same(what + "another gradient of", [name], [found[i]], [diffs[i]])
             else:
                 kept, columns = garbage[i].astype(np.float32), ("after", "before")
-                same(what + "backward wrote the diff of", [name], [found[i]], [kept], None, columns)
+                same(
+                    what + "backward wrote the diff of", [name], [found[i]], [kept], EXACT, columns
+                )
 
 
 def combinations(wanted):
@@ -411,17 +414,21 @@ def check_param_str(subject):
 
 
 def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
-    """Raise Failure with a table where the arrays found are not those expected."""
-    for i, name in enumerate(names):
-        left, right = (np.asarray(array, np.float64) for array in (found[i], expected[i]))
+    """Raise Failure with a table where an array is not the one expected.
+
+    Without tolerances arrays may differ by rounding, as sums do in another place in memory.
+    """
+    for name, left, right, limit in zip(
+        names, found, expected, tolerances or itertools.repeat(None)
+    ):
+        left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
         if left.shape != right.shape:
             raise Failure(
                 "%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape)
             )
-        limit = tolerances[i] if tolerances else 1e-6 * np.abs(right)
-        wrong = ~(np.abs(left - right) <= limit)
-        if tolerances is None:
-            wrong &= ~(np.isnan(left) & np.isnan(right))
+        if limit is None:
+            limit = 1e-6 * (np.abs(right) + np.max(np.abs(right))) if right.size else 0.0
+        wrong = ~((np.abs(left - right) <= limit) | (np.isnan(left) & np.isnan(right)))
         if np.any(wrong):
             lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
             lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
