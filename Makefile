@@ -24,7 +24,7 @@ test: $(VENV)/test
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
-	PROOF_SEEDS=200 $(PYTEST) -v tests/test_grid.py
+	$(PYTEST) -n auto -v tests/proof_seeds.py
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
