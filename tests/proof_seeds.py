@@ -1,6 +1,7 @@
 """`make proof`: every layer of the grid with 200 seeds on both engines, without a false alarm."""
 
 import pytest
+
 from conftest import ENGINES
 from test_grid import GRID
 
