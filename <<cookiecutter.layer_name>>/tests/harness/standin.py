@@ -244,10 +244,7 @@ class Net(object):
             if _is_included(message, phase):
                 self._append(message, phase, needs)
         self._skip_backward_without_loss()
-
-    @property
-    def blobs(self):
-        return OrderedDict((name, Blob(memory)) for name, memory in self._memories.items())
+        self.blobs = OrderedDict((name, Blob(memory)) for name, memory in self._memories.items())
 
     @property
     def layers(self):
