@@ -40,6 +40,7 @@ class Kind:
 KINDS = {
     "identity": Kind(range(1, 65), range(1, 65), 1, 1),
     "loss": Kind(range(1, 65), range(1, 2), 2, 1, loss_weight=True, wanted=1),
+    "learnable": Kind(range(1, 65), range(1, 65), 1, 1),
 }
 
 # type: (the word for it, the value that the fragment carries for a required key)

@@ -1,7 +1,7 @@
 <% set layer = cookiecutter|layer_spec %>
 <% import layer.kind_name ~ ".jinja" as kind %>
 <% set methods = kind.methods(layer) %>
-"""The Caffe Python layer <<layer.class_name>>; <<layer.name>>.prototxt puts it into a net."""
+"""A Caffe Python layer; the prototxt beside it is its part of a net."""
 
 import ast
 import copy
@@ -46,6 +46,9 @@ class <<layer.class_name>>(caffe.Layer):
         _check_count(self, "bottoms", bottom, self.BOTTOMS)
         _check_count(self, "tops", top, self.TOPS)
         self.params = _parse_param_str(self)
+<% if kind.setup is defined %>
+<<kind.setup(layer)|trim("\n")>>
+<% endif %>
 
     # Replace reshape, forward and backward by your own; what param_str says is in self.params.
 

@@ -1,7 +1,7 @@
 <% set layer = cookiecutter|layer_spec %>
 <% import layer.kind_name ~ ".jinja" as kind %>
 <% set expected_tops = kind.expected_tops(layer) %>
-"""What only its author knows of <<layer.class_name>>; the rest is in conftest.py and harness/."""
+"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
 <% if "np." in expected_tops %>
 
 import numpy as np
