@@ -41,6 +41,7 @@ KINDS = {
     "identity": Kind(range(1, 65), range(1, 65), 1, 1),
     "loss": Kind(range(1, 65), range(1, 2), 2, 1, loss_weight=True, wanted=1),
     "learnable": Kind(range(1, 65), range(1, 65), 1, 1),
+    "metric": Kind(range(1, 65), range(1, 2), 2, 1, wanted=0),
 }
 
 # type: (the word for it, the value that the fragment carries for a required key)

@@ -21,6 +21,8 @@ LAYERS = {
     "channels_many_to_few": {"layer_kind": "learnable", "bottoms": "5", "tops": "2"},
     "a" * 64: {"layer_class": "B" * 80, "bottoms": "c" * 64, "tops": "d" * 64},
     "e" * 64: {"layer_kind": "loss", "bottoms": "f" * 64 + "," + "g" * 64},
+    "watched": {"layer_kind": "metric", "bottoms": "scores,label", "tops": "error"},
+    "watched_alone": {"layer_kind": "metric", "bottoms": "1"},
     "most_losses": {"layer_kind": "loss", "bottoms": "64"},
 }
 RUFF = [sys.executable, "-m", "ruff"]
