@@ -44,20 +44,16 @@ KINDS = {
     "metric": Kind(range(1, 65), range(1, 2), 2, 1, wanted=0),
 }
 
-# type: (the word for it, the value that the fragment carries for a required key)
-TYPES = {
-    "int": (int, 1),
-    "float": (float, 1.0),
-    "bool": (bool, True),
-    "str": (str, "value"),
-    "list": (list, [1.0]),
-    "dict": (dict, {}),
-}
+# The types of keys, with the value that the fragment carries for a required one.
+TYPES = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "dict": {}}
 
 PYTHON_2_KEYWORDS = {"exec", "print"}
 CONSTANTS = {"Ellipsis", "NotImplemented", "None", "True", "False", "__debug__"}
 WORDS = set(keyword.kwlist) | PYTHON_2_KEYWORDS | CONSTANTS
-MODULE_NAMES = {"ast", "copy", "difflib", "json", "numbers", "sys", "caffe", "np", "FITS"}
+MODULE_NAMES = {  # what the generated module defines or imports
+    "ast", "copy", "difflib", "json", "numbers", "sys", "caffe", "np",
+    "_by_channel", "_check_count", "_fits", "_parse_literal", "_parse_param_str",
+}  # fmt: skip
 LAYER_ATTRIBUTES = {
     "blobs", "phase", "param_str", "type", "setup", "reshape", "forward", "backward",
 }  # fmt: skip
@@ -329,7 +325,7 @@ def parse_key(piece):
         )
     if value is None:
         type_name = type_name or "float"
-        return Key(name, type_name, True, TYPES[type_name][1])
+        return Key(name, type_name, True, TYPES[type_name])
     value = parse_value(name, type_name, value)
     natural = type(value).__name__
     if type_name in (None, natural):
@@ -340,7 +336,7 @@ def parse_key(piece):
         "param_str_keys",
         f"a default of the type {type_name} for {name}",
         value,
-        f"type for example {name}:{type_name}={to_json(TYPES[type_name][1])}",
+        f"type for example {name}:{type_name}={to_json(TYPES[type_name])}",
     )
 
 
@@ -362,7 +358,7 @@ def parse_value(name, type_name, text):
             f"a JSON or Python value for {name}: a finite number, true, a quoted string, a list "
             "or a dict with string keys",
             text,
-            f"type for example {name}:{type_name}={to_json(TYPES[type_name][1])}",
+            f"type for example {name}:{type_name}={to_json(TYPES[type_name])}",
         )
     return value
 

@@ -50,6 +50,7 @@ BAD = [
     ("layer_class", "None", "does not use already"),
     ("layer_class", "ValueError", "does not use already"),
     ("layer_class", "np", "does not use already"),
+    ("layer_class", "_parse_literal", "does not use already"),
     ("layer_class", "Größe", "class name"),
     ("bottoms", "0", "1 to 64 bottoms for the kind identity"),
     ("bottoms", "-1", "1 to 64 bottoms"),

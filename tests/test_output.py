@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from local_extensions import MODULE_NAMES
+
 LAYERS = {
     "my_layer": {},
     "many_to_few": {"bottoms": "5", "tops": "2"},
@@ -113,6 +115,15 @@ def test_module_imports_caffe_numpy_and_the_standard_library_only(layers):
             if isinstance(node, ast.Import):
                 assert {alias.name for alias in node.names} <= allowed
             assert not isinstance(node, ast.ImportFrom)
+
+
+def test_names_of_the_module_are_refused_as_class_names(layers):
+    for name, folder in layers.items():
+        for node in ast.parse((folder / f"{name}.py").read_text()).body:
+            if isinstance(node, ast.Import):
+                assert {alias.asname or alias.name for alias in node.names} <= MODULE_NAMES
+            if isinstance(node, ast.FunctionDef):
+                assert node.name in MODULE_NAMES
 
 
 def test_harness_is_the_same_in_every_layer(layers):
