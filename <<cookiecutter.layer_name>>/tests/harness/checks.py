@@ -367,7 +367,7 @@ def refused(what, subject, arrays, tops, reference):
     except Exception:
         return
     if not all(used):
-        raise Failure("the layer loads with %s and ignores it: expected an exception" % what)
+        raise Failure("the layer takes %s and ignores it: setup must check the counts" % what)
 
 
 def all_equal(left, right):
