@@ -2,6 +2,7 @@
 # make test   all tests, on real Caffe too; sets up what they need
 # make proof  the same with hundreds of random seeds
 # make lint   ruff over the project and over what it generates
+# make clean  removes what the others have set up in this folder
 
 OUT = layers
 ARGS =
@@ -35,13 +36,9 @@ clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache
 
 $(VENV)/new: requirements.txt
-	@echo "Setting up cookiecutter in $(VENV), once" >&2
-	@python3 -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $@
-
 $(VENV)/test: requirements.txt tests/requirements.txt
-	@echo "Setting up what the tests need in $(VENV), once" >&2
+$(VENV)/new $(VENV)/test:
+	@echo "Setting up what make $(@F) needs in $(VENV), once" >&2
 	@python3 -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(lastword $^)
 	@touch $@

@@ -6,6 +6,7 @@ read the whole spec with `cookiecutter | layer_spec`. A refusal is one line and 
 
 import ast
 import builtins
+import functools
 import json
 import keyword
 import math
@@ -132,6 +133,7 @@ def refuse_delimiters(variable, text):
             refuse(variable, f"no {delimiter}", text, "take it out, answers are no templates")
 
 
+@functools.lru_cache(maxsize=None)
 def reserved_names():
     """Return the module names that a folder on PYTHONPATH must not shadow."""
     lines = (HERE / "reserved_names.txt").read_text(encoding="utf-8").splitlines()
@@ -249,9 +251,9 @@ def automatic_names(name, variable, count):
 
 def top_names(answers):
     """Return the checked tops, none of which is a bottom."""
-    tops = blob_names(answers, "tops")
+    tops, bottoms = blob_names(answers, "tops"), blob_names(answers, "bottoms")
     for top in tops:
-        if top in blob_names(answers, "bottoms"):
+        if top in bottoms:
             refuse(
                 "tops",
                 "tops that are not bottoms (Python layers do not work in place)",

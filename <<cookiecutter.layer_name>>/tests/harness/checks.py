@@ -481,18 +481,19 @@ def names(path):
 def run(name, caffe, path, make_bottoms, expected_tops, seeds):
     """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail."""
     function = dict((check, function) for check, function, _ in CHECKS)[name]
-    for seed in seeds:
-        try:
-            fragment = net.Fragment(path)
-            import_layer(caffe, fragment)
+    again = ""
+    try:
+        fragment = net.Fragment(path)
+        import_layer(caffe, fragment)
+        for seed in seeds:
+            again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
             function(Subject(caffe, fragment, make_bottoms, expected_tops, seed))
-        except KeyboardInterrupt:
-            raise
-        except Unchecked as reason:
-            return ["skip", str(reason)]
-        except BaseException as error:
-            again = "" if len(seeds) == 1 else "with --seed=%d: " % seed
-            return ["fail", again + describe(error, os.path.dirname(path))]
+    except KeyboardInterrupt:
+        raise
+    except Unchecked as reason:
+        return ["skip", str(reason)]
+    except BaseException as error:
+        return ["fail", again + describe(error, os.path.dirname(path))]
     return ["pass", ""]
 
 

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import json
 import os
-import resource
 import sys
 import tempfile
 import traceback
@@ -96,6 +95,8 @@ def isolated(function):
             child = os.fork()
         if child == 0:
             try:
+                import resource  # where there is fork, there is this
+
                 os.dup2(log.fileno(), 2)
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 with os.fdopen(write, "w") as pipe:

@@ -67,9 +67,8 @@ def _parse_params(text):
             params = parse(text)
         except Exception:
             continue
-        if isinstance(params, dict) and all(
-            isinstance(key, type(b"".decode())) or isinstance(key, str) for key in params
-        ):
+        text_types = (str, type(b"".decode()))
+        if isinstance(params, dict) and all(isinstance(key, text_types) for key in params):
             return params, write
     return {}, json.dumps
 
