@@ -1,6 +1,7 @@
 # make new    answer the prompts and get a layer: OUT=folder ARGS="--no-input layer_name=focal_loss"
 # make test   all tests, on real Caffe too; sets up what they need
 # make proof  the same with hundreds of random seeds
+# make kinds  copies the names of the kinds into cookiecutter.json, after a change of the table
 # make lint   ruff over the project and over what it generates
 # make clean  removes what the others have set up in this folder
 
@@ -9,7 +10,7 @@ ARGS =
 VENV = .venv
 PYTEST = $(VENV)/bin/python -m pytest
 
-.PHONY: help new test proof lint clean
+.PHONY: help new test proof kinds lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -26,6 +27,9 @@ test: $(VENV)/test
 proof: $(VENV)/test
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto -v tests/proof_seeds.py
+
+kinds: $(VENV)/new
+	$(VENV)/bin/python scripts/kinds
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .

@@ -12,7 +12,7 @@ import keyword
 import math
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cookiecutter.exceptions import FailedHookException
@@ -29,21 +29,43 @@ MOST_CHARACTERS = 4000
 class Kind:
     """A kind of layer: the counts it allows, its default counts, and what its fragment says."""
 
+    sentence: str  # at the prompt
     bottoms: range
     tops: range
     default_bottoms: int
     default_tops: int
     loss_weight: bool = False
     wanted: int = MOST_BLOBS  # bottoms before this one get a gradient, the others do not
+    names: tuple = ()  # of the first tops, where only a count is given
+    keys: str = ""  # that every such layer has, unless the answers bring their own of that name
+    limits: dict = field(default_factory=dict)  # of the values of keys: (least, most)
 
 
-# One row per kind; what it generates is templates/<kind>.jinja, its prompt is in cookiecutter.json.
+# One row per kind: what it generates is templates/<kind>.jinja, and `make kinds` copies its name
+# and sentence into cookiecutter.json.
+ONE, MANY = range(1, 2), range(1, MOST_BLOBS + 1)
 KINDS = {
-    "identity": Kind(range(1, 65), range(1, 65), 1, 1),
-    "loss": Kind(range(1, 65), range(1, 2), 2, 1, loss_weight=True, wanted=1),
-    "learnable": Kind(range(1, 65), range(1, 65), 1, 1),
-    "metric": Kind(range(1, 65), range(1, 2), 2, 1, wanted=0),
-}
+    "identity": Kind(
+        "a transform; starts by copying its bottoms to its tops", MANY, MANY, 1, 1
+    ),
+    "loss": Kind(
+        "one number to minimise; starts as the Euclidean loss",
+        MANY, ONE, 2, 1, loss_weight=True, wanted=1,
+    ),
+    "learnable": Kind(
+        "has weights; starts as a weight and a bias for each channel", MANY, MANY, 1, 1
+    ),
+    "data": Kind(
+        "gives batches of samples; starts with made-up images and labels",
+        range(1), MANY, 0, 2, names=("data", "label"),
+        keys="batch_size:int=16, samples:int=960, seed:int=0",
+        limits={"batch_size": (1, "samples"), "samples": (1, 10**7), "seed": (0, 2**32 - 1)},
+    ),
+    "metric": Kind(
+        "one number to watch in TEST; starts as the mean absolute difference",
+        MANY, ONE, 2, 1, wanted=0,
+    ),
+}  # fmt: skip
 
 # The types of keys, with the value that the fragment carries for a required one.
 TYPES = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "dict": {}}
@@ -101,6 +123,12 @@ class LayerSpec:
         """Per bottom, whether it gets a gradient; empty where all do, as in Caffe's own nets."""
         wanted = [i < self.kind.wanted for i in range(len(self.bottoms))]
         return [] if all(wanted) else wanted
+
+    def spare(self, name):
+        """Return a name for a layer and blob of the example net that this layer does not use."""
+        while name in (self.name, *self.bottoms, *self.tops):
+            name += "_"
+        return name
 
     @property
     def param_str(self):
@@ -239,14 +267,15 @@ def blob_names(answers, variable):
             answer,
             f"type for example {getattr(KINDS[kind], 'default_' + variable)}",
         )
-    return names or automatic_names(layer_name(answers), variable, count)
+    return names or automatic_names(layer_name(answers), kind, variable, count)
 
 
-def automatic_names(name, variable, count):
+def automatic_names(name, kind, variable, count):
     """Return the blob names that a count stands for."""
     if variable == "bottoms":
         return tuple(f"bottom_{i}" for i in range(count))
-    return (name,) if count == 1 else tuple(f"{name}_{i}" for i in range(count))
+    first = KINDS[kind].names[:count] or (name,) * (count == 1)
+    return first + tuple(f"{name}_{i}" for i in range(len(first), count))
 
 
 def top_names(answers):
@@ -265,6 +294,8 @@ def top_names(answers):
 
 def split_keys(text):
     """Yield the comma-separated pieces of param_str_keys; quotes and brackets keep commas."""
+    if not text:
+        return
     piece, quote, depth, escaped = "", "", 0, False
     for character in text:
         if quote:
@@ -277,23 +308,46 @@ def split_keys(text):
         elif character in ")]}":
             depth -= 1
         elif character == "," and depth == 0:
-            yield piece
+            yield piece.strip()
             piece = ""
             continue
         piece += character
-    yield piece
+    yield piece.strip()
 
 
 def param_str_keys(answers):
-    """Return the tuple of Keys that the answer lists."""
-    text = text_of(answers, "param_str_keys").strip()
-    keys = []
-    for piece in split_keys(text) if text else ():
-        key = parse_key(piece.strip())
-        if key.name in (other.name for other in keys):
+    """Return the tuple of Keys: those of the kind, then those that the answer lists."""
+    text, kind = text_of(answers, "param_str_keys").strip(), KINDS[layer_kind(answers)]
+    keys = {key.name: key for key in map(parse_key, split_keys(kind.keys))}
+    seen = set()
+    for key in map(parse_key, split_keys(text)):
+        if key.name in seen:
             refuse("param_str_keys", "each key once", key.name, "take one of them out")
-        keys.append(key)
-    return tuple(keys)
+        seen.add(key.name)
+        preset = keys.get(key.name, key)
+        if preset.type != key.type:
+            refuse(
+                "param_str_keys",
+                f"the type {preset.type} for {key.name} of the kind {layer_kind(answers)}",
+                key.type,
+                f"type for example {key.name}:{preset.type}={to_json(preset.value)}",
+            )
+        keys[key.name] = replace(key, value=preset.value) if key.required else key
+    refuse_beyond_limits(keys, kind.limits)
+    return tuple(keys.values())
+
+
+def refuse_beyond_limits(keys, limits):
+    """Refuse a value with which the kind's layer would not load."""
+    for name, (least, most) in limits.items():
+        most = keys[most].value if most in keys else most
+        if not least <= keys[name].value <= most:
+            refuse(
+                "param_str_keys",
+                f"{name} from {least} to {most}",
+                keys[name].value,
+                f"type for example {name}={least}",
+            )
 
 
 def parse_key(piece):

@@ -41,7 +41,7 @@ class <<layer.class_name>>(caffe.Layer):
         """Check the counts of bottoms and tops; parse param_str into the dict self.params.
 
         Raises:
-            ValueError: another count, or a param_str that does not fit PARAMS.
+            ValueError: <<kind.refused|default("another count, or a param_str that does not fit PARAMS")>>.
         """
         _check_count(self, "bottoms", bottom, self.BOTTOMS)
         _check_count(self, "tops", top, self.TOPS)
@@ -50,7 +50,7 @@ class <<layer.class_name>>(caffe.Layer):
 <<kind.setup(layer)|trim("\n")>>
 <% endif %>
 
-    # Replace reshape, forward and backward by your own; what param_str says is in self.params.
+    # Replace <<kind.to_replace|default("reshape, forward and backward")>> by your own; what param_str says is in self.params.
 
 <<methods>>
 
@@ -59,7 +59,7 @@ def _check_count(layer, what, blobs, names):
     if len(blobs) != len(names):
         raise ValueError(
             "%s: expected %d %s (%s), got %d"
-            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
+            % (type(layer).__name__, len(names), what, ", ".join(names)<<' or "none"' if not layer.bottoms>>, len(blobs))
         )
 
 

@@ -5,6 +5,7 @@ With the path of a generated tests/harness the numpy stand-in is probed, otherwi
 
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import types
@@ -133,6 +134,45 @@ class Raises(Copy):
         raise KeyError("from setup")
 
 
+def contents(blobs):
+    return [(list(blob.shape), blob.data.tolist(), blob.diff.tolist()) for blob in blobs]
+
+
+class Weighted(Copy):
+    """Has two weights, and keeps a view of the first."""
+
+    def setup(self, bottom, top):
+        print("setup with", contents(self.blobs))
+        if len(self.blobs) == 0:
+            self.blobs.add_blob(2)
+            self.blobs.add_blob()
+            self.blobs[0].data[...] = 1
+        self.view = self.blobs[0].data
+
+    def forward(self, bottom, top):
+        print("forward with", self.view.tolist(), contents(self.blobs))
+
+
+class Again(Copy):
+    """Makes its weight without a look at what is there."""
+
+    def setup(self, bottom, top):
+        self.blobs.add_blob(2)
+
+
+class Turned(Copy):
+    """Has weights of the size of those of Weighted, but of other shapes."""
+
+    def setup(self, bottom, top):
+        self.blobs.add_blob(1, 2)
+        self.blobs.add_blob(1)
+
+
+class Assigns(Copy):
+    def setup(self, bottom, top):
+        self.blobs = []
+
+
 def python(name, rest="", module="engine_probe", bottoms=("a",), top="t"):
     bottoms = " ".join("bottom: '%s'" % bottom for bottom in bottoms)
     return "layer { type: 'Python' name: '%s' %s top: '%s' %s python_param { %s } }\n" % (
@@ -147,12 +187,12 @@ def source(kind, name, dims):
     )  # fmt: skip
 
 
-def load(text, phase=caffe.TRAIN):
+def load(text, *args, **options):
     handle, path = tempfile.mkstemp()
     with os.fdopen(handle, "wb") as stream:
         stream.write(text.encode("utf-8"))
     try:
-        return caffe.Net(path, phase)
+        return caffe.Net(path, *(args or (caffe.TRAIN,)), **options)
     finally:
         os.remove(path)
 
@@ -192,7 +232,135 @@ RAISES = {
     "no class": A + python("NoSuchClass"),
     "no layer": A + python("say"),
     "raises": A + python("Raises"),
+    "assigns to blobs": A + python("Assigns"),
 }
+
+TWO = "blobs { shape { dim: 2 } data: 3 data: 4 } blobs { data: 5 }"
+BLOBS = {
+    "two": TWO,
+    "of rate 0": TWO + " param { lr_mult: 0 } param { lr_mult: 0 }",
+    "with diffs": "blobs { shape { dim: 2 } data: [3, 4] diff: [6, 7] } blobs { data: 5 diff: 8 }",
+    "of doubles": "blobs { shape { dim: 2 } double_data: [3, 4] data: 1 } blobs { double_data: 5 }",
+    "as of old": "blobs { num: 1 channels: 1 height: 1 width: 2 shape { dim: 2 } data: [3, 4] }",
+    "not finite": "blobs { shape { dim: 4 } data: [1e50, inf, nan, 1e-50] }",
+    "one": "blobs { shape { dim: 1 dim: 2 } data: 0.1 data: 1e-3 }",
+}
+BLOBS_ABORT = {
+    "no data": "blobs { shape { dim: 2 } }",
+    "too few data": "blobs { shape { dim: 2 } data: 1 }",
+    "too many data": "blobs { shape { dim: 2 } data: [1, 2, 3] }",
+    "too few diffs": "blobs { shape { dim: 2 } data: [1, 2] diff: 1 }",
+    "too few doubles": "blobs { shape { dim: 2 } data: [1, 2] double_data: 1 }",
+    "part of an old shape": "blobs { num: 1 width: 2 data: [1, 2] }",
+    "of size 0": "blobs { shape { dim: 0 } }",
+    "of negative size": "blobs { shape { dim: -2 } data: [1, 2] }",
+    "unknown blobs field": "blobs { dim: 1 data: 1 }",
+    "no number in blobs": "blobs { data: 'a' }",
+    "more params than blobs": TWO + 3 * "param { } ",
+}
+WEIGHTED = A + python("Weighted")
+CLASHES = {  # with a Weighted of the same name
+    "too few weights": A + python("Again"),
+    "no weights": A + python("Copy"),
+    "other shapes": A + python("Turned"),
+}
+
+
+def ends(name, function):
+    """Print the signal that ends a process which calls function, 0 if none does."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            function()
+        except Exception as error:
+            print(type(error).__name__)
+            sys.stdout.flush()
+            os._exit(1)
+        except BaseException:
+            os.abort()
+        os._exit(0)
+    print(name, os.waitpid(child, 0)[1] & 127)
+
+
+def weights():
+    """Print what becomes of weights that are saved, loaded, shared and given in a prototxt."""
+    saved, none, missing = "saved", "none", "no/such"
+    net = load(WEIGHTED)
+    net.params["t"][0].data[...] = [2, 1.0 / 3]
+    net.params["t"][0].diff[...] = 7
+    net.params["t"][1].data[...] = 9
+    say("save", lambda: net.save(saved))
+    load(A + python("Copy")).save(none)
+    for name, args, options in (
+        ("weights", (caffe.TRAIN,), {"weights": saved}),
+        ("weights and TEST", (caffe.TEST,), {"weights": saved}),
+        ("no weights", (caffe.TRAIN,), {"weights": None}),
+        ("five arguments", (caffe.TRAIN, 0, None, saved), {}),
+        ("older form", (saved, caffe.TEST), {}),
+        ("no such weights", (caffe.TRAIN,), {"weights": missing}),
+        ("no such weights, older form", (missing, caffe.TRAIN), {}),
+    ):
+        say(name, lambda: contents(load(WEIGHTED, *args, **options).params["t"]))  # noqa: B023
+    say("no such net", lambda: caffe.Net(missing, caffe.TRAIN))
+
+    print("by name")
+    other = load(A + python("Weighted", top="u") + python("Again") + python("Weighted", top="v"))
+    other.params["v"][0].data[...] = 8
+    other.save("other")
+    mixed = load(A + W + python("Weighted", top="v") + python("Weighted", top="y"))
+    mixed.params["w"][0].data[...] = 6
+    mixed.copy_from("other")
+    print([(name, contents(blobs)) for name, blobs in mixed.params.items()])
+    mixed.share_with(net)
+    mixed.share_with(other)
+    other.params["v"][0].data[...] = [10, 11]
+    print([(name, contents(blobs)) for name, blobs in mixed.params.items()])
+
+    print("sharing")
+    one, two, keeper = load(WEIGHTED), load(WEIGHTED), load(WEIGHTED)
+    one.params["t"][0].data[...] = 4
+    two.params["t"][0].data[...] = 5
+    keeper.share_with(two)  # or else the memory that two had is freed
+    say("share_with", lambda: two.share_with(one))
+    one.params["t"][0].data[...] = 12
+    one.params["t"][0].diff[...] = 13
+    two.forward()
+    print("keeper", contents(keeper.params["t"]))
+    two.copy_from(saved)
+    one.forward()
+    say("reshape", lambda: two.reshape())
+
+    print("in the prototxt")
+    for name, rest in BLOBS.items():
+        print(name)
+        found = load(A + python("Weighted", rest))
+        print(contents(found.params["t"]))
+        found.forward()
+    again = load(A + python("Again", TWO))
+    print("again", contents(again.params["t"]))
+    sources = "layer { type: '%s' name: 's' top: 's' %s_param { shape { dim: 2 } } %s }"
+    for kind in ("Input", "Parameter"):
+        found = load(sources % (kind, kind.lower(), TWO))
+        found.forward()
+        print(kind, contents(found.params["s"]), found.blobs["s"].data.tolist())
+    for rest in ("param { lr_mult: 0 }", "param { lr_mult: 0 } param { lr_mult: 0 }"):
+        print("backward", rest)
+        found = load(A + python("Weighted", "loss_weight: 1 " + rest))
+        found.backward()
+
+    print("what ends the process")
+    say("of other names", lambda: load(A + python("Again", top="u")).copy_from(saved))
+    for name, text in CLASHES.items():
+        ends("copy_from into " + name, lambda: load(text).copy_from(saved))  # noqa: B023
+        ends("share_with from " + name, lambda: load(WEIGHTED).share_with(load(text)))  # noqa: B023
+        ends("share_with of " + name, lambda: load(text).share_with(net))  # noqa: B023
+    ends("copy_from of no weights", lambda: net.copy_from(none))
+    ends("copy_from of no file", lambda: net.copy_from(missing))
+    ends("save to no folder", lambda: net.save(missing))
+    for name, rest in BLOBS_ABORT.items():
+        ends(name, lambda: load(A + python("Weighted", rest)))  # noqa: B023
 
 
 def main():
@@ -246,7 +414,8 @@ def main():
         target.reshape(4, 3)
     net.params["w"][0].data[...] = 6
     net.forward()
-    print(net.blobs["w"].data.tolist())
+    net.blobs["w"].diff[...] = 7
+    print(net.blobs["w"].data.tolist(), net.params["w"][0].diff.tolist())
 
     print("== text format")
     for name, text in TEXTS.items():
@@ -262,20 +431,16 @@ def main():
 
     print("== aborts")
     for name, text in ABORTS.items():
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            try:
-                load(text)
-            except Exception as error:
-                print(type(error).__name__)
-                sys.stdout.flush()
-                os._exit(1)
-            except BaseException:
-                os.abort()
-            os._exit(0)
-        print(name, os.waitpid(child, 0)[1] & 127)
+        ends(name, lambda: load(text))  # noqa: B023
+
+    print("== weights")
+    before, folder = os.getcwd(), tempfile.mkdtemp()
+    os.chdir(folder)
+    try:
+        weights()
+    finally:
+        os.chdir(before)
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -103,11 +103,20 @@ TEMPLATES = [
     "<# comment #>",
     "a<<b",
 ]
-KIND_AND_COUNTS = [
+DATA = {"layer_kind": "data", "bottoms": "0", "tops": "2"}
+OF_A_KIND = [
     ({"layer_kind": "loss", "tops": "2"}, "tops: expected a count of 1 for the kind loss"),
     ({"layer_kind": "loss", "tops": "a,b"}, "tops: expected a count of 1 for the kind loss"),
     ({"layer_kind": "loss", "bottoms": "0"}, "bottoms: expected 1 to 64 bottoms for the kind loss"),
     ({"bottoms": "my_layer"}, "tops: expected tops that are not bottoms"),
+    ({**DATA, "bottoms": "1"}, "bottoms: expected a count of 0 for the kind data"),
+    ({**DATA, "param_str_keys": "batch_size"}, "expected the type int for batch_size of the kind"),
+    ({**DATA, "param_str_keys": "seed='x'"}, "type for example seed:int=0"),
+    ({**DATA, "param_str_keys": "batch_size=0"}, "expected batch_size from 1 to 960, got 0"),
+    ({**DATA, "param_str_keys": "batch_size=961"}, "expected batch_size from 1 to 960, got 961"),
+    ({**DATA, "param_str_keys": "samples=15"}, "expected batch_size from 1 to 15, got 16"),
+    ({**DATA, "param_str_keys": "seed=-1"}, "expected seed from 0 to 4294967295, got -1"),
+    ({**DATA, "param_str_keys": "samples=10000000000"}, "samples from 1 to 10000000"),
 ]
 
 
@@ -182,7 +191,7 @@ def test_bad_answer_is_refused(way, variable, answer, words, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("answers, words", KIND_AND_COUNTS)
+@pytest.mark.parametrize("answers, words", OF_A_KIND)
 def test_counts_that_a_kind_cannot_have_are_refused(way, answers, words, tmp_path):
     result, out = generate(way, answers, tmp_path)
     check_refusal(result, out, words)
@@ -233,7 +242,7 @@ def test_good_answers_generate_at_every_way_in(way, tmp_path, capfd):
     result, out = generate(way, answers, tmp_path)
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in (out / "focal").iterdir()) == [
-        "README.md", "activate.sh", "focal.prototxt", "focal.py", "tests",
+        "README.md", "activate.sh", "example", "focal.prototxt", "focal.py", "tests",
     ]  # fmt: skip
     assert len(capfd.readouterr().out.strip().splitlines()) == 3
 
@@ -272,6 +281,33 @@ def test_blob_names_from_counts_and_lists(bottoms, tops, expected):
         assert (len(found.bottoms), len(found.tops)) == expected
     else:
         assert (found.bottoms, found.tops) == expected
+
+
+@pytest.mark.parametrize(
+    "tops, expected",
+    [
+        ("1", ("data",)),
+        ("2", ("data", "label")),
+        ("4", ("data", "label", "my_layer_2", "my_layer_3")),
+        ("images", ("images",)),
+    ],
+)
+def test_tops_of_data(tops, expected):
+    assert spec(**{**DATA, "tops": tops}).tops == expected
+
+
+@pytest.mark.parametrize(
+    "answer, expected",
+    [
+        ("", [("batch_size", 16), ("samples", 960), ("seed", 0)]),
+        ("split='a', seed=7", [("batch_size", 16), ("samples", 960), ("seed", 7), ("split", "a")]),
+        ("batch_size:int, samples=99", [("batch_size", 16), ("samples", 99), ("seed", 0)]),
+    ],
+)
+def test_keys_of_data_and_those_of_the_answers(answer, expected):
+    keys = spec(**DATA, param_str_keys=answer).keys
+    assert [(key.name, key.value) for key in keys] == expected
+    assert [key.name for key in keys if key.required] == ["batch_size"] * ("int," in answer)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def sections(result):
 @pytest.mark.parametrize(
     "section",
     ["the layer's view", "memory", "who gets a gradient", "phases", "Parameter", "text format",
-     "exceptions", "aborts"],
+     "exceptions", "aborts", "weights"],
 )  # fmt: skip
 def test_standin_behaves_like_caffe(seen, section):
     real, standin = seen
@@ -41,4 +41,4 @@ def test_standin_behaves_like_caffe(seen, section):
 
 def test_probe_covers_all_sections(seen):
     assert list(seen[0]) == list(seen[1])
-    assert len(seen[0]) == 8
+    assert len(seen[0]) == 9

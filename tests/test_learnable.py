@@ -32,9 +32,20 @@ other = caffe.Net("net.prototxt", caffe.TEST)
 other.share_with(net)
 net.params["channels"][0].data[...] = 9
 found["shared"] = weights(other)
+other.blobs["x"].data[...] = 1
+other.forward()
+found["top of shared"] = other.blobs["channels"].data[0].tolist()
 net.blobs["x"].data[...] = 1
 net.forward()
 found["top"] = net.blobs["channels"].data[0].tolist()
+blobs = "".join("blobs { shape { dim: 3 } data: [%d, 2, 3] } " % first for first in (4, 5))
+open("given.prototxt", "w").write(head + text.replace("python_param", blobs + "python_param"))
+given = caffe.Net("given.prototxt", caffe.TRAIN)
+given.forward()
+found["given"] = weights(given)
+given.save("given.caffemodel")
+net.copy_from("given.caffemodel")
+found["copied"] = weights(net)
 print(json.dumps(found))
 """
 
@@ -59,6 +70,11 @@ def test_weights_are_made_once_and_kept_by_passes_and_files(found):
 
 def test_weights_are_shared_with_another_net(found):
     assert found["shared"] == [[9, 9, 9], [5, 6, 7]]
+    assert found["top of shared"] == [[14] * 4, [15] * 4, [16] * 4]
+
+
+def test_weights_in_the_prototxt_are_kept(found):
+    assert found["given"] == found["copied"] == [[4, 2, 3], [5, 2, 3]]
 
 
 def test_top_is_weight_times_bottom_plus_bias(found):

@@ -23,6 +23,10 @@ LAYERS = {
     "channels_many_to_few": {"layer_kind": "learnable", "bottoms": "5", "tops": "2"},
     "a" * 64: {"layer_class": "B" * 80, "bottoms": "c" * 64, "tops": "d" * 64},
     "e" * 64: {"layer_kind": "loss", "bottoms": "f" * 64 + "," + "g" * 64},
+    "images": {"layer_kind": "data"},
+    "images_only": {"layer_kind": "data", "tops": "1", "param_str_keys": "seed=7, batch_size:int"},
+    "most_images": {"layer_kind": "data", "tops": "64"},
+    "g" * 64: {"layer_kind": "data", "tops": "h" * 64 + "," + "i" * 64 + "," + "j" * 64},
     "watched": {"layer_kind": "metric", "bottoms": "scores,label", "tops": "error"},
     "watched_alone": {"layer_kind": "metric", "bottoms": "1"},
     "most_losses": {"layer_kind": "loss", "bottoms": "64"},
@@ -47,6 +51,8 @@ def test_files(layers, name):
         [
             "README.md",
             "activate.sh",
+            "example/solver.prototxt",
+            "example/train_val.prototxt",
             f"{name}.prototxt",
             f"{name}.py",
             "tests/conftest.py",
@@ -102,7 +108,7 @@ def test_docstrings_stand_everywhere_public(layers, name):
                 if isinstance(node, ast.ClassDef) and path.name == f"{name}.py":
                     assert ast.get_docstring(node), node.name
                     methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
-                    assert [item.name for item in methods] == [
+                    assert [item.name for item in methods][:4] == [
                         "setup", "reshape", "forward", "backward",
                     ]  # fmt: skip
                     assert all(ast.get_docstring(item) for item in methods)

@@ -135,6 +135,8 @@ LAYERS = {
     def setup(self, bottom, top):
         if len(bottom) != 1 or len(top) != 1:
             raise Exception("one bottom, one top")
+        if len(self.blobs) > 0:
+            return
         self.blobs.add_blob(4, 6)
         self.blobs.add_blob(4)
         self.blobs[0].data[...] = np.random.randn(4, 6) * 0.1
@@ -154,6 +156,121 @@ LAYERS = {
         "bottom: 'x' top: 'y' param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }",
         "rng.randn(batch, 6)",
         "None",
+    ),
+    "batch norm with running statistics": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 1 or len(top) != 1:
+            raise Exception("one bottom, one top")
+        if not len(self.blobs):
+            self.blobs.add_blob(3)
+            self.blobs.add_blob(3)
+            self.blobs.add_blob()
+            self.blobs[2].data[...] = 0.9
+            self.blobs[1].data[...] = 1
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        x = bottom[0].data
+        mean, variance = x.mean(axis=0), x.var(axis=0)
+        for blob, new in zip(self.blobs, (mean, variance)):
+            if self.phase == caffe.TRAIN:
+                blob.data[...] += (1 - self.blobs[2].data) * (new - blob.data)
+        if self.phase == caffe.TEST:
+            mean, variance = self.blobs[0].data, self.blobs[1].data
+            if np.min(variance) < 0:
+                raise ValueError("a variance cannot be negative")
+        self.scale = 1 / np.sqrt(variance + 1e-5)
+        self.y = (x - mean) * self.scale
+        top[0].data[...] = self.y
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            dy = top[0].diff
+            if self.phase == caffe.TRAIN:
+                dy = dy - dy.mean(axis=0) - self.y * (dy * self.y).mean(axis=0)
+            bottom[0].diff[...] = dy * self.scale
+''',
+        "bottom: 'x' top: 'y' param { lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 }",
+        "5 * rng.randn(batch + 4, 3) + 2",
+        "(bottoms[0] - bottoms[0].mean(axis=0)) / np.sqrt(bottoms[0].var(axis=0) + 1e-5)",
+    ),
+    "choice of columns, with weights made in reshape": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 1 or len(top) != 1:
+            raise Exception("one bottom, one top")
+
+    def reshape(self, bottom, top):
+        if len(self.blobs) == 0:
+            self.blobs.add_blob()
+            self.blobs.add_blob(1, 1, bottom[0].shape[1], 1, 1)
+            self.blobs[0].data[...] = 3
+            self.blobs[1].data.flat = np.random.permutation(bottom[0].shape[1])
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        columns = self.blobs[1].data.ravel()
+        if np.any(columns != columns.astype(int)):
+            raise ValueError("no numbers of columns")
+        self.columns = columns.astype(int)
+        top[0].data[...] = self.blobs[0].data * bottom[0].data[:, self.columns]
+
+    def backward(self, top, propagate_down, bottom):
+        self.blobs[0].diff[...] += np.sum(top[0].diff * bottom[0].data[:, self.columns])
+        if propagate_down[0]:
+            bottom[0].diff[:, self.columns] = self.blobs[0].data * top[0].diff
+''',
+        "bottom: 'x' top: 'y' param { lr_mult: 1 } param { lr_mult: 0 }",
+        "rng.randn(batch, 5)",
+        "None",
+    ),
+    "bias, with its values in the fragment": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 1 or len(top) != 1 or len(self.blobs) != 1:
+            raise Exception("one bottom, one top, one weight")
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data + self.blobs[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        self.blobs[0].diff[...] += top[0].diff.sum(axis=0)
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff
+''',
+        "bottom: 'x' top: 'y' param { } blobs { shape { dim: 3 } data: 0 data: 1.5 data: 2 }",
+        "rng.randn(batch, 3)",
+        "bottoms[0] + [0, 1.5, 2]",
+    ),
+    "embedding of many words": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 1 or len(top) != 1:
+            raise Exception("one bottom, one top")
+        if len(self.blobs) == 0:
+            self.blobs.add_blob(40000, 3)
+
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[0].num, 3)
+
+    def forward(self, bottom, top):
+        self.words = bottom[0].data.astype(int)
+        top[0].data[...] = self.blobs[0].data[self.words]
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            raise Exception("no gradient for words")
+        np.add.at(self.blobs[0].diff, self.words, top[0].diff)
+''',
+        "bottom: 'words' top: 'y' propagate_down: false param { }",
+        "rng.randint(0, 40000, batch)",
+        "np.zeros((len(bottoms[0]), 3))",
     ),
     "dropout": (
         '''
@@ -221,7 +338,13 @@ BROKEN = [
     ("eltwise of any number", "= (i + 1) * top", "= top", "the gradient of bottom b is wrong"),
     ("inner product", "[0].diff[...] += ", "[0].diff[...] = ", "not overwrite it, of weight 0"),
     ("inner product", "self.blobs[0].diff[...] +=", "0 *", "the gradient of weight 0 is wrong"),
+    ("inner product", "len(self.blobs) > 0", "False", "(blobs { }), 4 instead of 2"),
     ("inner product", "diff.sum(axis=0)", "diff.mean(axis=0)", "the gradient of weight 1 is wrong"),
+    ("batch norm with running statistics", "not len(self.blobs)", "True", "6 instead of 3"),
+    ("batch norm with running statistics", "            self.blobs[1].data", "        self.blobs[1].data",
+     "does not keep what the prototxt gives (blobs { }) as weight 1: 3 of 3 elements"),
+    ("choice of columns, with weights made in reshape", "len(self.blobs) == 0", "True",
+     "reshape made weights, 4 instead of 2"),
     ("dropout", "np.random.rand(", "np.random.RandomState().rand(", "forward run again gave"),
     ("dropout", "diff * self.mask", "diff * (self.mask > 0)", "the gradient of bottom x is wrong"),
     ("max-pool with ties, log and top-k", "[0].diff[...] = 0", "[0].diff[0] = 0", "as they were"),

@@ -50,7 +50,9 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     kind, why = config.caffe_engine
-    return "caffe: %s" % why if kind else None
+    lines = getattr(config, "caffe_header", ["caffe: %s" % why] if kind else [])
+    config.caffe_header = []  # the other layers' conftest.py need not say it again
+    return lines
 
 
 def pytest_collection_modifyitems(config):
@@ -69,8 +71,9 @@ def pytest_generate_tests(metafunc):
 
 def fragment(test_file):
     """Return the prototxt that tests/test_NAME.py tests: NAME.prototxt in the folder above."""
-    name = os.path.splitext(os.path.basename(test_file))[0][len("test_") :]
-    return os.path.join(os.path.dirname(TESTS), name + ".prototxt")
+    folder, file = os.path.split(os.path.abspath(test_file))
+    name = os.path.splitext(file)[0][len("test_") :]
+    return os.path.join(os.path.dirname(folder), name + ".prototxt")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ A check raises Failure with a text for the author of the layer, and knows of the
 its fragment says.
 """
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -19,8 +20,14 @@ from .net import Failure
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
 DRAWS = 3  # of bottoms and top diffs, for each gradient
 MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
+EPOCH = 7  # batches in an epoch, where the layer lets us say so: the last round is not full
+FEW = 6  # batches looked at where it does not
+MOST_WEIGHTS = 100000  # elements up to which they are written into a prototxt
 ROWS = 5  # of a table in a message
 EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
+GUARD = "make and fill weights in setup, only if len(self.blobs) == 0"
+KEEP = "only setup fills weights, only Caffe changes them; statistics want param { lr_mult: 0 }"
+STALE = "every pass must look into self.blobs anew: kept copies and views of weights go stale"
 
 
 class Unchecked(Exception):
@@ -65,6 +72,23 @@ class Subject(object):
         random.seed(self.seed)
         np.random.seed(self.seed % 2**32)
         self.caffe.set_random_seed(self.seed % 2**31 + 1)
+
+    def epoch(self, size=None):
+        """Return the layer with a short epoch, its batch_size, and how many batches that has.
+
+        Where there are no such keys the epoch is unknown: the layer as it is, None, some batches.
+        """
+        keys = dict(self.net([]).params(), **self.fragment.params)
+        if not all(type(keys.get(key)) is int for key in ("batch_size", "samples")):
+            return self.fragment.layer, None, FEW
+        size = size or keys["batch_size"]
+        short = dict(batch_size=size, samples=EPOCH * size + size // 2)
+        return self.fragment.with_params(dict(self.fragment.params, **short)), size, EPOCH
+
+    def sequence(self, count, **options):
+        """Return the tops of so many forwards of a new net of a layer without bottoms."""
+        layer_net = self.net([], **options)
+        return [self.forward(layer_net, []) for _ in range(count)]
 
     def diffs_like(self, arrays):
         """Return random diffs between 0.5 and 1.5 of either sign."""
@@ -215,6 +239,80 @@ def check_batch(subject):
             )
 
 
+def check_sequence(subject):
+    """Every new net of a layer without bottoms gives the same tops, forward after forward."""
+    layer, _, epoch = subject.epoch()
+    first = subject.sequence(2 * epoch + 1, layer=layer)
+    nets = [subject.net([], layer=layer) for _ in range(2)]
+    for step, tops in enumerate(first):
+        what = "forward %d of a second net gave something else than that of the first:" % step
+        for other in nets:
+            same(what, other.tops, subject.forward(other, []), tops, EXACT)
+
+
+def check_phases(subject):
+    """TRAIN and TEST work, and do not give the same samples."""
+    layer, _, epoch = subject.epoch()
+    train, test = [subject.sequence(epoch, layer=layer, phase=phase) for phase in (0, 1)]
+    changes = any(not all_equal(tops, train[0]) for tops in train)
+    if changes and all(all_equal(*tops) for tops in zip(train, test)):
+        raise Failure(
+            "TRAIN and TEST give the same batches: a net tested on what it is trained on shows "
+            "nothing; use self.phase, or have one layer for each with include { phase: ... }"
+        )
+
+
+def check_ranks(subject):
+    """Batch k of rank r of n solvers is batch k n + r of one solver alone."""
+    layer, size, epoch = subject.epoch()
+    alone = subject.sequence(2 * epoch, layer=layer)
+    for count in (2, 3):
+        rounds = epoch // count
+        for rank in range(count):
+            with solver(subject.caffe, rank, count):
+                batches = subject.sequence(2 * rounds if size else rounds, layer=layer)
+            for k, tops in enumerate(batches):
+                index = k // rounds * epoch + k % rounds * count + rank
+                what = "forward %d of rank %d of %d is not batch %d of one solver alone:" % (
+                    k, rank, count, index
+                )  # fmt: skip
+                same(what, subject.fragment.tops, tops, alone[index], EXACT, ("rank", "alone"))
+
+
+@contextlib.contextmanager
+def solver(caffe, rank, count):
+    """Let Caffe say that this process is one of several solvers."""
+    try:
+        before = caffe.solver_rank(), caffe.solver_count()
+        caffe.set_multiprocess(True)
+    except AttributeError:
+        raise Unchecked("this Caffe knows of no solver_rank")
+    try:
+        caffe.set_solver_rank(rank)
+        caffe.set_solver_count(count)
+        yield
+    finally:
+        caffe.set_multiprocess(False)
+        caffe.set_solver_rank(before[0])
+        caffe.set_solver_count(before[1])
+
+
+def check_batch_size(subject):
+    """The tops follow the key batch_size."""
+    _, size, _ = subject.epoch()
+    usual = subject.sequence(1)[0]
+    for other in (1, size + 1):
+        layer, _, _ = subject.epoch(other)
+        for name, before, top in zip(
+            subject.fragment.tops, usual, subject.sequence(1, layer=layer)[0]
+        ):
+            if before.shape[:1] == (size,) and top.shape[:1] != (other,):
+                raise Failure(
+                    "with batch_size %d top %s has the shape %s, with %d it has %s"
+                    % (other, name, top.shape, size, before.shape)
+                )
+
+
 def check_expected_tops(subject):
     """Forward gives what the author's expected_tops says."""
     for draw, batch in enumerate(BATCHES):
@@ -341,13 +439,113 @@ def combinations(wanted):
     return [[i in some for i in range(len(wanted))] for some in chosen]
 
 
+def check_weights(subject):
+    """The layer takes the weights it is given, keeps them, and computes with them alone."""
+    arrays = subject.bottoms(BATCHES[0])
+    first, kept, loaded, changed, sharing, keeper = [subject.net(arrays) for _ in range(6)]
+    values = new_weights(subject, keeper, arrays)
+    kept.set_values(values)
+    keeps_weights(subject, kept)
+    made = made_with(subject, arrays, values)
+    diffs = subject.top_diffs(subject.forward(kept, arrays)), subject.diffs_like(arrays)
+    expected = []
+    for _ in range(2):
+        made.set_values(values)  # too many to be made with, or of rate 0 and changed by a pass
+        expected.append((subject.forward(made, arrays), made.backward(*diffs)))
+    for layer_net in (changed, sharing):
+        subject.forward(layer_net, arrays)
+    keeper.net.share_with(sharing.net)  # or else the memory that stale views show is freed
+    sharing.net.share_with(first.net)
+    first.set_values(values)
+    for layer_net in (loaded, changed):
+        layer_net.load(first)
+    for what, layer_net, (tops, gradients) in (
+        ("loaded", loaded, expected[0]),
+        ("changed", changed, expected[1]),
+        ("shared", sharing, expected[1]),
+    ):
+        for kind, names, found, wanted in (
+            ("top", layer_net.tops, subject.forward(layer_net, arrays), tops),
+            ("diff", layer_net.variables, layer_net.backward(*diffs), gradients),
+        ):
+            text = "%s weights give another %s than a net made with them:" % (what, kind)
+            advised(STALE, text, names, found, wanted, None, (what, "made with"))
+
+
+def advised(advice, *arguments):
+    """Call `same` and add a line with advice to its Failure."""
+    try:
+        same(*arguments)
+    except Failure as error:
+        raise Failure("%s\n  %s" % (error, advice))
+
+
+def new_weights(subject, layer_net, arrays):
+    """Return other values for all weights; those of rate 0 stay where forward refuses others."""
+    move_weights(layer_net, subject.rng)
+    values = layer_net.values()
+    for weight in layer_net.fixed:  # running means, masks, tables
+        weight.data[...] += 0.1 * np.abs(subject.rng.randn(*weight.data.shape))
+    others = layer_net.values()
+    try:
+        tops = subject.forward(layer_net, arrays)
+        usable = all(np.all(np.isfinite(top)) for top in tops)
+    except Exception:
+        usable = False
+    return [np.nan_to_num(value) for value in (others if usable else values)]
+
+
+def keeps_weights(subject, layer_net):
+    """Raise Failure if a pass at any batch size makes weights or changes those that are trained."""
+    count, before = len(layer_net.all_weights), [w.data.copy() for w in layer_net.weights]
+
+    def need_same(what):
+        if len(layer_net.all_weights) != count:
+            text = "%s made weights, %d instead of %d\n  %s"
+            raise Failure(text % (what, len(layer_net.all_weights), count, GUARD))
+        names = layer_net.variables[len(layer_net.bottoms) :]
+        found = [weight.data for weight in layer_net.weights]
+        advised(KEEP, what + " changed", names, found, before, EXACT)
+
+    for batch in BATCHES:
+        arrays = subject.bottoms(batch)
+        layer_net.reshape(arrays)
+        need_same("reshape")
+        tops = subject.forward(layer_net, arrays)
+        need_same("forward")
+        layer_net.backward(subject.top_diffs(tops), subject.diffs_like(arrays))
+        need_same("backward")
+
+
+def made_with(subject, arrays, values):
+    """Return a net whose prototxt gives the weights, unless they are too many to write down."""
+    if sum(value.size for value in values) > MOST_WEIGHTS:
+        return subject.net(arrays)
+    try:
+        layer_net = subject.net(arrays, layer=subject.fragment.with_weights(values))
+    except Exception as error:
+        text = "the layer refuses weights that the prototxt gives (blobs { }): %s: %s\n  %s"
+        raise Failure(text % (type(error).__name__, error, GUARD))
+    found, names = layer_net.values(), ["weight %d" % i for i in range(len(values))]
+    if len(found) != len(values):
+        text = (
+            "setup made weights though the prototxt gives some (blobs { }), %d instead of %d\n  %s"
+        )
+        raise Failure(text % (len(found), len(values), GUARD))
+    what = "the layer does not keep what the prototxt gives (blobs { }) as"
+    advised(GUARD, what, names, found, values, EXACT, ("now", "given"))
+    return layer_net
+
+
 def check_counts(subject):
     """Another number of bottoms or tops is refused, or it makes a difference."""
     arrays, tops = subject.bottoms(BATCHES[0]), len(subject.fragment.tops)
     reference = subject.forward(subject.net(arrays), arrays)
-    for changed in (arrays + arrays[-1:], arrays[:-1]):
-        what = "%d bottoms instead of %d" % (len(changed), len(arrays))
-        refused(what, subject, changed, tops, reference)
+    extra = arrays[-1] if arrays else np.zeros((BATCHES[0], 3), np.float32)
+    for changed in (arrays + [extra], arrays[:-1]):
+        if len(changed) != len(arrays):
+            what = "%d bottoms instead of %d" % (len(changed), len(arrays))
+            refused(what, subject, changed, tops, reference)
     for count in (tops + 1, tops - 1):
         what = "%d tops instead of %d" % (count, tops)
         refused(what, subject, arrays, count, reference)
@@ -361,7 +559,8 @@ def refused(what, subject, arrays, tops, reference):
         found = subject.forward(layer_net, arrays) if all(used) else []
         if len(arrays) > len(subject.fragment.bottoms):
             moved = [arrays[:-1] + [arrays[-1] + shift] for shift in (1, -1)]
-            used = [any(not all_equal(found, subject.forward(layer_net, m)) for m in moved)]
+            moved = [subject.forward(subject.net(m, tops=tops), m) for m in moved]
+            used = [any(not all_equal(found, other) for other in moved)]
         elif len(arrays) < len(subject.fragment.bottoms):
             used = [not all_equal(found, reference)]
     except Exception:
@@ -451,6 +650,14 @@ def always(fragment):
     return True
 
 
+def has_bottoms(fragment):
+    return bool(fragment.bottoms)
+
+
+def is_source(fragment):
+    return not fragment.bottoms
+
+
 def wants_gradient(fragment):
     return any(fragment.wanted) or bool(fragment.layer.all("param"))
 
@@ -459,11 +666,16 @@ def wants_gradient(fragment):
 CHECKS = (
     ("load", check_load, always),
     ("shapes", check_shapes, always),
-    ("forward", check_forward, always),
-    ("batch", check_batch, always),
+    ("forward", check_forward, has_bottoms),
+    ("batch", check_batch, has_bottoms),
+    ("sequence", check_sequence, is_source),
+    ("phases", check_phases, lambda f: is_source(f) and not f.layer.all("include")),
+    ("ranks", check_ranks, lambda f: is_source(f) and f.phase == 0),
+    ("batch_size", check_batch_size, lambda f: is_source(f) and "batch_size" in f.params),
     ("expected_tops", check_expected_tops, always),
     ("gradient", check_gradient, wants_gradient),
     ("propagate_down", check_propagate_down, wants_gradient),
+    ("weights", check_weights, lambda fragment: bool(fragment.layer.all("param"))),
     ("counts", check_counts, always),
     ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
 )

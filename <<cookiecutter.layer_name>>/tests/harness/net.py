@@ -59,6 +59,15 @@ class Fragment(object):
         layer.fields.append(("python_param", python))
         return layer
 
+    def with_weights(self, arrays):
+        """Return the layer's message with `blobs { }`, which Caffe makes weights before setup."""
+        layer = self.layer.without("blobs")
+        for array in arrays:
+            shape = prototxt.Message([("dim", dim) for dim in array.shape])
+            data = [("data", prototxt.Word("%.9g" % value)) for value in array.ravel().tolist()]
+            layer.fields.append(("blobs", prototxt.Message([("shape", shape)] + data)))
+        return layer
+
 
 def _parse_params(text):
     """Return the dict in a param_str, {} if there is none, and a function that writes one."""
@@ -97,10 +106,11 @@ class LayerNet(object):
 
     Bottoms that get a gradient come from Parameter layers, the others from Input layers, and each
     top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted. `flags` is
-    another propagate_down; with other counts of bottoms or tops nothing is asked for.
+    another propagate_down, `layer` another message, `phase` another phase than the fragment's;
+    with other counts of bottoms or tops nothing is asked for.
     """
 
-    def __init__(self, caffe, fragment, arrays, flags=None, layer=None, tops=None):
+    def __init__(self, caffe, fragment, arrays, flags=None, layer=None, tops=None, phase=None):
         trained = tops is None and len(arrays) == len(fragment.bottoms)
         self.bottoms = unique(fragment.bottoms, len(arrays), ())
         self.tops = unique(
@@ -121,23 +131,26 @@ class LayerNet(object):
                 message.fields.append(("loss_weight", 1))
         text += str(prototxt.Message([("layer", message)]))
         text = text if isinstance(text, bytes) else text.encode("utf-8")
-        self.net = load(caffe, text, fragment.phase)
+        self.net = load(caffe, text, fragment.phase if phase is None else phase)
         rates = [param.get("lr_mult", 1) for param in fragment.layer.all("param")]
-        weights = enumerate(self.net.params.get(message.get("name"), ()))
-        weights = [(i, weight) for i, weight in weights if i >= len(rates) or rates[i] != 0]
-        self.weights = [weight for _, weight in weights]
+        self.all_weights = self.net.params.get(message.get("name", ""), ())
+        count = len(self.all_weights)
+        trained = [i for i in range(count) if i >= len(rates) or rates[i] != 0]
+        self.weights = [self.all_weights[i] for i in trained]
+        self.fixed = [self.all_weights[i] for i in range(count) if i not in trained]
         self.variables = ["bottom " + blob for blob in self.bottoms]
-        self.variables += ["weight %d" % i for i, _ in weights]
+        self.variables += ["weight %d" % i for i in trained]
 
     def forward(self, arrays):
         """Return copies of the tops in float64, one forward pass on the bottoms given."""
-        for blob, array in zip(self.bottoms, arrays):
-            for target in self._bottom_blobs(blob):
-                if tuple(target.shape) != array.shape:
-                    target.reshape(*array.shape)
-                target.data[...] = array
+        self._fill(arrays)
         self.net.forward()
         return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
+
+    def reshape(self, arrays):
+        """Have Caffe call reshape alone, with the bottoms given."""
+        self._fill(arrays)
+        self.net.reshape()
 
     def backward(self, top_diffs, bottom_diffs, weight_diffs=None):
         """Return in float64 the bottoms' diffs and what was added to the weights' diffs.
@@ -155,6 +168,25 @@ class LayerNet(object):
         diffs = [self.net.blobs[blob].diff.astype(np.float64) for blob in self.bottoms]
         return diffs + [w.diff.astype(np.float64) - d for w, d in zip(self.weights, weight_diffs)]
 
+    def values(self):
+        """Return copies of all weights' data, of those of rate 0 too."""
+        return [weight.data.copy() for weight in self.all_weights]
+
+    def set_values(self, values):
+        """Set all weights' data."""
+        for weight, value in zip(self.all_weights, values):
+            weight.data[...] = value
+
+    def load(self, other):
+        """Load what another net saves."""
+        handle, path = tempfile.mkstemp(suffix=".caffemodel")
+        os.close(handle)
+        try:
+            other.net.save(path)
+            self.net.copy_from(path)
+        finally:
+            os.remove(path)
+
     def params(self):
         """Return the layer's own self.params, defaults filled in, if it has such a dict."""
         params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)
@@ -163,6 +195,13 @@ class LayerNet(object):
     def bottom_data(self):
         """Return copies of the bottoms' data."""
         return [self.net.blobs[blob].data.copy() for blob in self.bottoms]
+
+    def _fill(self, arrays):
+        for blob, array in zip(self.bottoms, arrays):
+            for target in self._bottom_blobs(blob):
+                if tuple(target.shape) != array.shape:
+                    target.reshape(*array.shape)
+                target.data[...] = array
 
     def _bottom_blobs(self, blob):
         """Return the blobs to fill: a Parameter layer gives its weight, and never reshapes."""

@@ -2,9 +2,11 @@
 
 It keeps Caffe's rules and its pitfalls: blobs are float32, bottoms cannot be iterated, shapes are
 no tuples, reshape takes plain ints, memory is neither cleared nor shrunk, diffs stay as they were.
+A file of weights is JSON, not Caffe's: pairs of a layer's name and its weights' [shape, values].
 """
 
 import importlib
+import json
 import sys
 import traceback
 from collections import OrderedDict
@@ -32,6 +34,10 @@ FIELDS = {  # of each message, by their types; others, such as loss_param, are n
         "message": "param blobs include exclude python_param loss_param transform_param "
         "input_param parameter_param",
     },
+    "blobs": {
+        "message": "shape",
+        "number": "data diff double_data double_diff num channels height width",
+    },
     "python_param": {"string": "module layer param_str", "bool": "share_in_parallel"},
     "param": {"string": "name", "enum": "share_mode", "number": "lr_mult decay_mult"},
     "include": RULE,
@@ -40,6 +46,7 @@ FIELDS = {  # of each message, by their types; others, such as loss_param, are n
     "parameter_param": {"message": "shape"},
     "shape": {"number": "dim"},
 }
+OLD_SHAPE = ("num", "channels", "height", "width")
 
 
 class Abort(BaseException):
@@ -51,22 +58,6 @@ def _require(condition, message):
         raise Abort("Check failed: " + message)
 
 
-class _Storage(object):
-    """The memory of a blob: it grows, keeps its first values, and never shrinks."""
-
-    def __init__(self):
-        self.arrays = {"data": None, "diff": None}
-
-    def view(self, which, shape):
-        _require(self.arrays[which] is not None, which + "_")
-        return self.arrays[which][: _count(shape)].reshape(shape)
-
-    def reserve(self, count):
-        for which, array in self.arrays.items():
-            if array is None or len(array) < count:
-                self.arrays[which] = np.zeros(count, np.float32)
-
-
 def _count(shape):
     count = 1
     for dim in shape:
@@ -75,10 +66,25 @@ def _count(shape):
 
 
 class _Memory(object):
-    """What all Python objects of one blob share."""
+    """What all Python objects of one blob share: it grows, anew and zero, and never shrinks."""
 
     def __init__(self):
-        self.shape, self.storage = (), _Storage()
+        self.shape, self.capacity = (), 0
+        self.arrays = {"data": None, "diff": None}
+
+    def view(self, which):
+        _require(self.arrays[which] is not None, which + "_")
+        return self.arrays[which][: _count(self.shape)].reshape(self.shape)
+
+    def reshape(self, shape):
+        self.shape = tuple(int(dim) for dim in shape)
+        if _count(shape) > self.capacity:
+            self.capacity = _count(shape)
+            self.arrays = {which: np.zeros(self.capacity, np.float32) for which in self.arrays}
+
+    def share(self, which, other):
+        """Use another blob's memory from now on; views of what was used before go stale."""
+        self.arrays[which] = other.arrays[which]
 
 
 class Blob(object):
@@ -87,8 +93,8 @@ class Blob(object):
     def __init__(self, memory):
         self._memory = memory
 
-    data = property(lambda self: self._memory.storage.view("data", self._memory.shape))
-    diff = property(lambda self: self._memory.storage.view("diff", self._memory.shape))
+    data = property(lambda self: self._memory.view("data"))
+    diff = property(lambda self: self._memory.view("diff"))
     shape = property(lambda self: IntVec(self._memory.shape))
     num = property(lambda self: self._legacy(0))
     channels = property(lambda self: self._legacy(1))
@@ -97,7 +103,7 @@ class Blob(object):
 
     @property
     def count(self):
-        return _count(self._memory.shape) if self._memory.storage.arrays["data"] is not None else 0
+        return _count(self._memory.shape) if self._memory.capacity else 0
 
     def _legacy(self, axis):
         shape = self._memory.shape
@@ -111,8 +117,7 @@ class Blob(object):
             if not isinstance(dim, int):
                 raise TypeError(NO_INT % type(dim).__name__)
             _require(dim >= 0, "shape[i] >= 0")
-        self._memory.shape = tuple(int(dim) for dim in shape)
-        self._memory.storage.reserve(_count(shape))
+        self._memory.reshape(shape)
 
 
 class IntVec(object):
@@ -178,14 +183,32 @@ class Layer(object):
 
     type = "Python"
 
-    def __init__(self, layer_param=None):
-        self.blobs = BlobVec([])
+    def __init__(self, layer_param):
+        self._blobs = BlobVec([_from_prototxt(message) for message in layer_param.all("blobs")])
+
+    blobs = property(lambda self: self._blobs)
 
     def setup(self, bottom, top):
         raise Abort("%s has no method setup" % type(self).__name__)
 
     def reshape(self, bottom, top):
         raise Abort("%s has no method reshape" % type(self).__name__)
+
+
+def _from_prototxt(message):
+    """Return the _Memory that `blobs { }` in a prototxt describes."""
+    memory, old = _Memory(), [message.all(name) for name in OLD_SHAPE]
+    shape = message.get("shape", prototxt.Message()).all("dim")
+    shape = [(dims or [0])[-1] for dims in old] if any(old) else shape
+    Blob(memory).reshape(*shape)
+    for which in ("data", "diff"):
+        values = message.all("double_" + which) or message.all(which)
+        if values or which == "data":
+            text = "count_ == proto.%s_size() (%d vs. %d)"
+            _require(_count(shape) == len(values), text % (which, _count(shape), len(values)))
+            with np.errstate(over="ignore"):
+                memory.view(which).flat = np.array(values, np.float64)
+    return memory
 
 
 class _Input(Layer):
@@ -214,24 +237,37 @@ class _Parameter(_Input):
 
     def setup(self, bottom, top):
         _Input.setup(self, bottom, top)
-        self.blobs.add_blob(*top[0].shape)
+        if len(self.blobs) == 0:
+            self.blobs.add_blob(*top[0].shape)
 
     def forward(self, bottom, top):
         _require(top[0].count == self.blobs[0].count, "count_ == other.count()")
-        top[0]._memory.storage = self.blobs[0]._memory.storage
+        for which in ("data", "diff"):
+            top[0]._memory.share(which, self.blobs[0]._memory)
 
 
 class _Node(object):
     """A layer in its place in the net."""
 
-    def __init__(self, layer, bottoms, tops):
-        self.layer, self.bottoms, self.tops = layer, RawBlobVec(bottoms), RawBlobVec(tops)
+    def __init__(self, name, layer, bottoms, tops):
+        self.name, self.layer = name, layer
+        self.bottoms, self.tops = RawBlobVec(bottoms), RawBlobVec(tops)
 
 
 class Net(object):
-    """caffe.Net of Input, Parameter and Python layers: `Net(file, phase)`."""
+    """caffe.Net of Input, Parameter and Python layers.
 
-    def __init__(self, network_file, phase):
+    `Net(file, phase)`, `Net(file, phase, weights=file)` and, the older form of it,
+    `Net(file, weights, phase)`.
+    """
+
+    def __init__(self, network_file, phase, level=0, stages=None, weights=None):
+        if isinstance(phase, str):
+            weights, phase, level = phase, level, 0
+            _check_file(weights)
+        if level or stages:
+            raise NotImplementedError("the stand-in knows no level and no stages")
+        _check_file(network_file)
         try:
             net = prototxt.load(network_file)
         except ValueError as error:
@@ -245,10 +281,60 @@ class Net(object):
                 self._append(message, phase, needs)
         self._skip_backward_without_loss()
         self.blobs = OrderedDict((name, Blob(memory)) for name, memory in self._memories.items())
+        if weights is not None:
+            _check_file(weights)
+            self.copy_from(weights)
 
     @property
     def layers(self):
         return [node.layer for node in self._nodes]
+
+    def save(self, path):
+        layers = []
+        for node in self._nodes:
+            weights = [(list(blob.shape), blob.data.ravel().tolist()) for blob in node.layer.blobs]
+            layers.append((node.name, weights))
+        try:
+            with open(path, "w") as stream:
+                json.dump(layers, stream)
+        except IOError as error:
+            raise Abort("Check failed: proto.SerializeToOstream(&output) %s" % error)
+
+    def copy_from(self, path):
+        try:
+            with open(path) as stream:
+                layers = json.load(stream)
+        except (IOError, ValueError) as error:
+            raise Abort("Check failed: no file that the stand-in saved: %s: %s" % (path, error))
+        for name, weights in layers:
+            name = name.encode("utf-8") if str is bytes else name
+            targets = self._weights(name, [tuple(shape) for shape, _ in weights])
+            for target, (_, values) in zip(targets, weights):
+                target.view("data").flat = values
+
+    def share_with(self, other):
+        for node in other._nodes:
+            sources = node.layer.blobs._memories
+            targets = self._weights(node.name, [source.shape for source in sources])
+            for target, source in zip(targets, sources):
+                target.share("data", source)
+
+    def _weights(self, name, shapes):
+        """Return the memories of the first layer of a name, which must have these shapes."""
+        for node in self._nodes:
+            if node.name == name:
+                found = node.layer.blobs._memories
+                text = "Incompatible number of blobs for layer %s (%d vs. %d)"
+                _require(len(found) == len(shapes), text % (name, len(found), len(shapes)))
+                for memory, shape in zip(found, shapes):
+                    text = "shape mismatch of the weights of layer %s (%s vs. %s)"
+                    _require(memory.shape == shape, text % (name, memory.shape, shape))
+                return found
+        return []
+
+    def reshape(self):
+        for node in self._nodes:
+            node.layer.reshape(node.bottoms, node.tops)
 
     def forward(self):
         for node in self._nodes:
@@ -261,7 +347,7 @@ class Net(object):
                 node.layer.backward(node.tops, list(node.propagate_down), node.bottoms)
 
     def _append(self, message, phase, needs):
-        name, bottoms, tops = message.get("name"), message.all("bottom"), message.all("top")
+        name, bottoms, tops = message.get("name", ""), message.all("bottom"), message.all("top")
         for bottom in bottoms:
             _require(bottom in self._memories, "Unknown bottom blob '%s'" % bottom)
         for i, top in enumerate(tops):
@@ -273,7 +359,7 @@ class Net(object):
         layer = _make_layer(message)
         layer.message, layer.phase = message, PHASES.get(message.get("phase"), phase)
         node = _Node(
-            layer, *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)]
+            name, layer, *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)]
         )
         layer.setup(node.bottoms, node.tops)
         layer.reshape(node.bottoms, node.tops)
@@ -286,7 +372,9 @@ class Net(object):
         _require(len(params) <= len(layer.blobs), "Too many params specified for layer " + name)
         node.propagate_down = [prototxt.boolean(flag) for flag in flags]
         node.propagate_down = node.propagate_down or [needs[bottom] for bottom in bottoms]
-        node.needs_backward = any([needs[blob] for blob in bottoms]) or len(layer.blobs) > 0
+        rates = [param.get("lr_mult", 1) for param in params] + [1] * len(layer.blobs)
+        trained = any(float(rate) for rate in rates[: len(layer.blobs)])
+        node.needs_backward = any([needs[blob] for blob in bottoms]) or trained
         needs.update((top, node.needs_backward) for top in tops)
         node.names = bottoms, tops
         self._nodes.append(node)
@@ -321,7 +409,14 @@ def _make_layer(message):
         return layer
     layers = {"Input": _Input, "Parameter": _Parameter}
     _require(kind in layers, "Unknown layer type: %s" % kind)
-    return layers[kind]()
+    return layers[kind](message)
+
+
+def _check_file(path):
+    try:
+        open(path).close()
+    except IOError:
+        raise RuntimeError("Could not open file %s" % path)
 
 
 def _is_included(message, phase):
