@@ -1,0 +1,1 @@
+../<<cookiecutter.layer_name>>/tests/conftest.py
