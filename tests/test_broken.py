@@ -58,7 +58,6 @@ BROKEN = {
     "Caffe aborts": ("top[0].reshape()", "top[0].reshape(-1)", {"load"}, "Check failed"),
 }  # fmt: skip
 
-ASKS = "if len(self.blobs) == 0:"
 FILLS = "            self.blobs[0].data[...] = 1\n            self.blobs[1].data[...] = 0\n"
 RESHAPE = "channels = self.blobs[0].count"
 MULTIPLY = "np.multiply(x, self.blobs[0].data[:, np.newaxis], out=y)"
@@ -71,18 +70,6 @@ def instead(weight):
 
 # name: ((what stands in the file, what is put there), ...), words that the check `weights` says
 BROKEN_WEIGHTS = {
-    "made without asking": (
-        [(ASKS, "if True:")],
-        "setup made weights though the prototxt gives some (blobs { }), 4 instead of 2",
-    ),
-    "given ones refused": (
-        [(ASKS, "if len(self.blobs): raise ValueError('too many')\n        " + ASKS)],
-        "refuses weights that the prototxt gives (blobs { }): ValueError: too many",
-    ),
-    "filled without asking": (
-        [(FILLS, FILLS.replace("            ", "        "))],
-        "does not keep what the prototxt gives (blobs { }) as weight 0: 3 of 3 elements",
-    ),
     "made in reshape": (
         [(RESHAPE, "self.blobs.add_blob(3)\n        " + RESHAPE)],
         "reshape made weights, ",
@@ -113,20 +100,16 @@ BROKEN_WEIGHTS = {
         [(BIASES, BIASES + "\n            self.blobs[1].data[...] -= 0.1 * self.blobs[1].diff")],
         "backward changed weight 1: 3 of 3 elements",
     ),
-    "copy kept from setup": (
-        [(FILLS, FILLS + "        self.w = self.blobs[0].data.copy()\n"), instead("self.w")],
-        "loaded weights give another top than a net made with them: broken",
-    ),
     "copy kept from the first forward": (
         [instead("self.w"),
          ("for j in range(len(self.TOPS)):\n            x, y",
           "if not hasattr(self, 'w'): self.w = self.blobs[0].data.copy()\n"
           "        for j in range(len(self.TOPS)):\n            x, y")],
-        "changed weights give another top than a net made with them: broken",
+        "changed weights give another top than those set by hand: broken",
     ),
     "view kept from setup": (
         [(FILLS, FILLS + "        self.w = self.blobs[0].data\n"), instead("self.w")],
-        "shared weights give another top than a net made with them: broken",
+        "shared weights give another top than those set by hand: broken",
     ),
     "view kept from the first batch": (
         [(RESHAPE, "self.b = getattr(self, 'b', self.blobs[1].data)\n        " + RESHAPE),
@@ -136,7 +119,7 @@ BROKEN_WEIGHTS = {
     "view kept from setup for backward": (
         [(FILLS, FILLS + "        self.w = self.blobs[0].data\n"),
          ("np.multiply(dy, self.blobs[0].data[", "np.multiply(dy, self.w[")],
-        "shared weights give another diff than a net made with them: bottom bottom_0",
+        "shared weights give another diff than those set by hand: bottom bottom_0",
     ),
 }  # fmt: skip
 

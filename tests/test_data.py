@@ -179,7 +179,7 @@ def test_foreign_layer_is_green(bake, own_tests, tmp_path, engine, forward):
     lines = [line for line in fragment.read_text().splitlines() if "param_str" not in line]
     fragment.write_text("\n".join(lines))
     test = layer / "tests" / "test_foreign.py"
-    test.write_text(test.read_text().split('    seed, samples')[0] + "    return [None]\n")
+    test.write_text(test.read_text().split("    seed, samples")[0] + "    return [None]\n")
     found = own_tests(engine, layer)
     checks = ["counts", "expected_tops", "load", "phases", "ranks", "sequence", "shapes"]
     assert found == {f"test_foreign[{check}]": "passed" for check in checks}, found.output

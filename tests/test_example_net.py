@@ -6,10 +6,11 @@ import pytest
 
 from local_extensions import KINDS
 
+COUNTS = [(0, 1), (0, 2), (0, 64), (1, 1), (2, 1), (2, 5), (5, 2), (1, 64), (64, 1), (64, 64)]
 LAYERS = {
     f"{kind}_{bottoms}_{tops}": dict(layer_kind=kind, bottoms=bottoms, tops=tops)
     for kind in KINDS
-    for bottoms, tops in [(0, 1), (0, 2), (0, 64), (1, 1), (2, 1), (2, 5), (5, 2), (1, 64), (64, 64)]
+    for bottoms, tops in COUNTS
     if bottoms in KINDS[kind].bottoms and tops in KINDS[kind].tops
 }
 # Blobs and a layer that are named as the net would name its own.

@@ -58,7 +58,8 @@ def checks_of(name):
 @pytest.mark.parametrize("name", GRID)
 def test_layer_is_green(verdicts, engine, name):
     own = {test: outcome for test, outcome in verdicts[engine].items() if f"_{name}[" in test}
-    assert own == {f"test_{name}[{check}]": "passed" for check in checks_of(name)}, verdicts[engine].output
+    expected = {f"test_{name}[{check}]": "passed" for check in checks_of(name)}
+    assert own == expected, verdicts[engine].output
 
 
 def test_both_engines_say_the_same(verdicts):

@@ -47,7 +47,7 @@ def test_session_is_what_pytest_prints_on_real_caffe(layer, with_caffe):
     wrong = module.read_text().replace("top[0].diff / len(self.difference)", "top[0].diff")
     module.write_text(wrong)
     failure = README.split("$ python3 -m pytest\n")[1].split("```")[0]
-    assert len(failure.splitlines()) == 7
+    assert len(failure.splitlines()) == 8
     assert rounded(failure) in rounded(with_caffe(layer, *command).stdout)
 
 

@@ -14,15 +14,14 @@ import traceback
 
 import numpy as np
 
-from . import engine, gradient, net
+from . import diagnosis, engine, gradient, net
 from .net import Failure
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
-DRAWS = 3  # of bottoms and top diffs, for each gradient
+DRAWS = len(BATCHES)  # of bottoms and top diffs, for each gradient
 MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
 EPOCH = 7  # batches in an epoch, where the layer lets us say so: the last round is not full
 FEW = 6  # batches looked at where it does not
-MOST_WEIGHTS = 100000  # elements up to which they are written into a prototxt
 ROWS = 5  # of a table in a message
 EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
 GUARD = "make and fill weights in setup, only if len(self.blobs) == 0"
@@ -344,7 +343,7 @@ def check_expected_tops(subject):
 def check_gradient(subject):
     """Backward gives the slopes of forward, for every wanted bottom and every weight."""
     for draw in range(DRAWS):
-        arrays = subject.bottoms(BATCHES[draw % len(BATCHES)], draw)
+        arrays = subject.bottoms(BATCHES[draw], draw)
         layer_net = subject.net(arrays)
         if draw:
             move_weights(layer_net, subject.rng)
@@ -356,15 +355,26 @@ def check_gradient(subject):
             tops,
         )
         top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
+        instead = other_top_diffs(layer_net.tops, tops, top_diffs)
         diffs = subject.backward(layer_net, top_diffs, arrays)
         after = layer_net.bottom_data()
         same("backward changed the data of bottom", layer_net.bottoms, after, data, EXACT)
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
                 run = forward_of(subject, layer_net, arrays, i)
-                found = gradient.check(run, value, diffs[i], tops, top_diffs, subject.rng)
+                found = gradient.check(
+                    run, value, diffs[i], tops, top_diffs, subject.rng, [v for _, v in instead]
+                )
                 if found:
-                    raise Failure(gradient_table(layer_net.variables[i], value, *found))
+                    lines = [gradient_table(layer_net.variables[i], value, found)]
+                    if found.measured is not None:
+                        instead = [(text, m) for (text, _), m in zip(instead, found.instead)]
+                        names = zip(layer_net.variables, diffs)
+                        others = [row for j, row in enumerate(names) if j != i]
+                        numbers = numbers_of(subject.fragment, BATCHES[draw], value)
+                        case = diagnosis.Case(diffs[i], found, instead, others, numbers)
+                        lines += diagnosis.explain(case)
+                    raise Failure("\n  ".join(lines))
 
 
 def move_weights(layer_net, rng):
@@ -391,18 +401,49 @@ def forward_of(subject, layer_net, arrays, i):
     return of_bottom if i < len(arrays) else of_weight
 
 
-def gradient_table(name, array, count, rows):
+def other_top_diffs(names, tops, top_diffs):
+    """Return pairs: what a layer may take for the top diffs by mistake, in words and as arrays."""
+    found = [
+        ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
+        ("the top's diff is squared", np.square),
+        ("it uses the absolute value of the top's diff", np.abs),
+    ]
+    found = [(text, [change(diff) for diff in top_diffs]) for text, change in found]
+    found.append(("it uses the top's data instead of its diff", tops))
+    if 1 < len(tops) <= MOST_COMBINATIONS:
+        for forgotten, name in enumerate(names):
+            others = [diff * (j != forgotten) for j, diff in enumerate(top_diffs)]
+            found.append(("the diff of top %s is forgotten" % name, others))
+    return found
+
+
+def numbers_of(fragment, batch, array):
+    """Return pairs: what a wrong factor may come from, in words and as a number."""
+    shape = array.shape
+    found = [("the batch size", batch)]
+    found += [("the length of axis %d" % i, n) for i, n in enumerate(shape) if i or n != batch]
+    last = len(shape) - 1
+    found += [("the product of axes %d to %d" % (i, last), np.prod(shape[i:])) for i in range(last)]
+    found += [("loss_weight", weight) for weight in fragment.layer.all("loss_weight")]
+    found += [("the key %s" % key, value) for key, value in sorted(fragment.params.items())]
+    found += [("the number of bottoms", len(fragment.bottoms))]
+    found += [("the number of tops", len(fragment.tops))]
+    numbers = [(name, n) for name, n in found if isinstance(n, (int, float, np.integer))]
+    return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
+
+
+def gradient_table(name, array, found):
     """Return the message for a wrong gradient."""
-    lines = ["the gradient of %s is wrong: %s" % (name, count)]
+    lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
     lines.append("  %-16s %13s %13s %11s %8s" % ("index", "backward", "measured", "error", "ratio"))
-    for index, slope in rows[:ROWS]:
+    for index, slope in found.rows[:ROWS]:
         ratio = slope.layers / slope.measured if slope.measured else np.inf
         where = "direction" if index is None else show(index)
         lines.append(
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
             % (where, slope.layers, slope.measured, -slope.residual, ratio)
         )
-    if np.all(array == np.round(array)):
+    if name.startswith("bottom ") and np.all(array == np.round(array)):
         lines.append("  %s holds whole numbers; labels want propagate_down: false" % name)
     return "\n".join(lines)
 
@@ -446,11 +487,11 @@ def check_weights(subject):
     values = new_weights(subject, keeper, arrays)
     kept.set_values(values)
     keeps_weights(subject, kept)
-    made = made_with(subject, arrays, values)
+    made = subject.net(arrays)
     diffs = subject.top_diffs(subject.forward(kept, arrays)), subject.diffs_like(arrays)
     expected = []
     for _ in range(2):
-        made.set_values(values)  # too many to be made with, or of rate 0 and changed by a pass
+        made.set_values(values)  # again, since a pass may change those of rate 0
         expected.append((subject.forward(made, arrays), made.backward(*diffs)))
     for layer_net in (changed, sharing):
         subject.forward(layer_net, arrays)
@@ -468,8 +509,8 @@ def check_weights(subject):
             ("top", layer_net.tops, subject.forward(layer_net, arrays), tops),
             ("diff", layer_net.variables, layer_net.backward(*diffs), gradients),
         ):
-            text = "%s weights give another %s than a net made with them:" % (what, kind)
-            advised(STALE, text, names, found, wanted, None, (what, "made with"))
+            text = "%s weights give another %s than those set by hand:" % (what, kind)
+            advised(STALE, text, names, found, wanted, None, (what, "set"))
 
 
 def advised(advice, *arguments):
@@ -515,26 +556,6 @@ def keeps_weights(subject, layer_net):
         need_same("forward")
         layer_net.backward(subject.top_diffs(tops), subject.diffs_like(arrays))
         need_same("backward")
-
-
-def made_with(subject, arrays, values):
-    """Return a net whose prototxt gives the weights, unless they are too many to write down."""
-    if sum(value.size for value in values) > MOST_WEIGHTS:
-        return subject.net(arrays)
-    try:
-        layer_net = subject.net(arrays, layer=subject.fragment.with_weights(values))
-    except Exception as error:
-        text = "the layer refuses weights that the prototxt gives (blobs { }): %s: %s\n  %s"
-        raise Failure(text % (type(error).__name__, error, GUARD))
-    found, names = layer_net.values(), ["weight %d" % i for i in range(len(values))]
-    if len(found) != len(values):
-        text = (
-            "setup made weights though the prototxt gives some (blobs { }), %d instead of %d\n  %s"
-        )
-        raise Failure(text % (len(found), len(values), GUARD))
-    what = "the layer does not keep what the prototxt gives (blobs { }) as"
-    advised(GUARD, what, names, found, values, EXACT, ("now", "given"))
-    return layer_net
 
 
 def check_counts(subject):

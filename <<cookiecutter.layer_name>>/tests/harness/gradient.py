@@ -12,8 +12,9 @@ STEPS = [0.2 / 2**i for i in range(10)]  # in units of the size of an element
 SCREEN = 1e-4  # relative error up to which a whole direction is right without a closer look
 WRONG = 2e-3  # relative error from which an element is wrong
 KINK = 2e-2  # relative uncertainty from which an element is left out
-ELEMENTS = 500  # looked at one by one; of more, and of large bottoms, a random sample
+ELEMENTS = 2000  # looked at one by one; of more, and of large bottoms, a random sample
 WORK = 2e7  # elements looked at, times all elements of the bottom, at most
+CLOSER = 12  # elements that are measured as carefully as a direction, the worst ones
 
 
 class Slope(object):
@@ -43,9 +44,13 @@ class Slope(object):
         close = abs(self.residual) + self.unsure <= relative * self.size + 2 * self.least
         return close and self.noise <= KINK * self.size
 
+    def excess(self, errors):
+        """Return by how much they differ beyond what so many errors of the measurement explain."""
+        return abs(self.residual) - WRONG * self.size - errors * self.error
+
     def differs(self, errors=4):
         """Whether they differ by more than so many errors of the measurement explain."""
-        return not abs(self.residual) <= WRONG * self.size + errors * self.error
+        return not self.excess(errors) <= 0
 
     @property
     def is_kink(self):
@@ -62,49 +67,46 @@ class Slope(object):
         return self.noise < 0.1 * abs(coarser.residual) and (contradicts or unclear)
 
 
-def check(run, bottom, diff, tops, top_diffs, rng):
-    """Compare one bottom's diff with differences.
+class Finding(object):
+    """A wrong gradient.
+
+    `count` says in words how many elements are wrong and `rows` is a list of (index, Slope), the
+    worst first, with an index of None for a whole direction. Where elements were looked at,
+    `measured` and `wrong` are arrays like the bottom (NaN and False elsewhere), and `instead` has
+    what would be measured with other top diffs, an array for each of those.
+    """
+
+    def __init__(self, count, rows, measured=None, wrong=None, instead=()):
+        self.count, self.rows = count, rows
+        self.measured, self.wrong, self.instead = measured, wrong, instead
+
+
+def check(run, bottom, diff, tops, top_diffs, rng, others=()):
+    """Compare one bottom's diff with differences; return None if they agree, or a Finding.
 
     Args:
         run: function of an array like `bottom`, float32, that returns the list of tops.
         bottom, diff: the point and what the layer's backward gave there.
         tops, top_diffs: the tops at that point and the diffs that backward was given.
-    Returns:
-        None if they agree, otherwise (text of how many elements, list of (index, Slope)), the
-        worst first; an index of None stands for a whole direction.
+        others: further lists of top diffs, for Finding.instead.
     """
     if not np.all(np.isfinite(diff)):
         bad = np.argwhere(~np.isfinite(diff))
         rows = [(tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad]
-        return "%d of %d elements are not finite" % (len(bad), diff.size), rows
-    probe = Probe(run, bottom, diff, tops, top_diffs, rng)
+        return Finding("%d of %d elements are not finite" % (len(bad), diff.size), rows)
+    probe = Probe(run, bottom, diff, tops, top_diffs, rng, others)
     size = sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
     uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
     if all(probe.slope(u).fits(SCREEN) for u in (random, uphill)):
         return None
-    count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
-    chosen = np.sort(rng.choice(bottom.size, count, replace=False))
-    wrong, kinks, clear = [], 0, np.zeros(bottom.shape)
-    largest = np.max(np.abs(diff) * np.minimum(size, np.abs(bottom)))
-    for index in zip(*np.unravel_index(chosen, bottom.shape)):
-        slope, amount = probe.element(index, size[index], largest)
-        if slope.differs():
-            wrong.append((index, slope.per(amount)))
-        elif slope.is_kink or amount != size[index]:
-            kinks += 1
-        else:
-            clear[index] = 1
-    if wrong:
-        wrong.sort(key=lambda row: -abs(row[1].residual))
-        sampled = "" if count == bottom.size else " looked at (of %d)" % bottom.size
-        return "%d of %d elements%s" % (len(wrong), count, sampled), wrong
-    clear = clear if kinks else np.ones(bottom.shape)
-    for u in (random * clear, uphill * clear):
-        slope = probe.slope(u)
-        if slope.differs(errors=10):
-            return "the sum along a direction, no single element clearly", [(None, slope)]
-    return None
+    return Survey(probe, size, rng).finding((random, uphill))
+
+
+def measure(run, bottom, diff, tops, top_diffs, rng):
+    """Return the measured gradient, NaN where not looked at, whether or not the diff is right."""
+    probe = Probe(run, bottom, diff, tops, top_diffs, rng)
+    return Survey(probe, sizes(bottom), rng).measured
 
 
 def sizes(bottom):
@@ -118,21 +120,93 @@ def sizes(bottom):
     return size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
 
 
+class Survey(object):
+    """A look at each element, two forward passes for each, and a closer one at the worst."""
+
+    def __init__(self, probe, size, rng):
+        self.probe, self.size = probe, size
+        bottom, diff = probe.bottom, probe.diff
+        count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
+        chosen = np.sort(rng.choice(bottom.size, count, replace=False))
+        self.largest = np.max(np.abs(diff) * np.minimum(size, np.abs(bottom)))
+        typical = np.sqrt(np.mean(np.square(diff * size)))
+        step = np.clip(4 * probe.noise / max(WRONG * typical, 1e-300), STEPS[-1], STEPS[2])
+        self.measured = np.full(bottom.shape, np.nan)
+        self.instead = [self.measured.copy() for _ in probe.others]
+        self.slopes = {}
+        indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
+        for index in indices:
+            self.slopes[index], instead = probe.glance(index, size[index], step, self.largest)
+            self.measured[index] = self.slopes[index].measured / size[index]
+            for array, slope in zip(self.instead, instead):
+                array[index] = slope / size[index]
+
+    def finding(self, directions):
+        """Return None or a Finding: wrong elements, or a direction of those that are no kinks."""
+        suspects = sorted(self.slopes, key=lambda index: -self.slopes[index].excess(1))
+        suspects = [index for index in suspects if not self.slopes[index].excess(0.5) <= 0]
+        sure = [index for index in suspects if self.slopes[index].differs(2)]
+        left_out = set(index for index, slope in self.slopes.items() if slope.is_kink)
+        left_out, closer = (left_out | set(suspects)) - set(sure), {}
+        for index in suspects[:CLOSER]:
+            slope, amount = self.probe.element(index, self.size[index], self.largest)
+            if slope.differs():
+                closer[index] = slope.per(amount)
+                self.measured[index] = closer[index].measured
+            elif slope.is_kink or amount != self.size[index]:
+                left_out.add(index)
+            else:
+                left_out.discard(index)
+        if closer:
+            refuted = set(suspects[:CLOSER]) - set(closer)
+            wrong = np.zeros(self.measured.shape, bool)
+            for index in set(closer) | (set() if refuted else set(sure)):
+                wrong[index] = True
+            return self._finding(wrong, closer)
+        clear = np.ones(self.measured.shape)
+        if left_out or sure:
+            clear[...] = 0
+            for index in set(self.slopes) - left_out - set(sure):
+                clear[index] = 1
+        for u in directions:
+            slope = self.probe.slope(u * clear)
+            if slope.differs(errors=10):
+                text = "the sum along a direction, no single element clearly"
+                return Finding(text, [(None, slope)])
+        return None
+
+    def _finding(self, wrong, closer):
+        looked, total = len(self.slopes), wrong.size
+        sampled = "" if looked == total else " looked at (of %d)" % total
+        rows = sorted(closer.items(), key=lambda row: -abs(row[1].residual))
+        count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
+        return Finding(count, rows, self.measured, wrong, self.instead)
+
+
 class Probe(object):
     """Measures slopes at one point."""
 
-    def __init__(self, run, bottom, diff, tops, top_diffs, rng):
+    def __init__(self, run, bottom, diff, tops, top_diffs, rng, others=()):
         self.run, self.bottom, self.diff = run, np.asarray(bottom, np.float64), diff
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
-        self.center = self.project(tops)
+        self.tops, self.others = tops, others
         terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
         self.noise = ROUNDING * np.sqrt(sum(terms))
         for _ in range(2):  # tiny steps show the rounding inside the layer
-            noise = abs(self.excess(self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape))))
+            noise = abs(self.excess(self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape)))[0])
             self.noise = max(self.noise, np.nan_to_num(noise))
 
-    def project(self, tops):
-        return sum(np.sum(v * top) for v, top in zip(self.top_diffs, tops))
+    def glance(self, index, amount, step, largest):
+        """Return the Slope along one element from one step, and the slopes for the others."""
+        u = np.zeros(self.bottom.shape)
+        u[index] = amount
+        residual, jump, changes = self.differences(u, step)
+        others = [dot(other, changes) / (2 * step) for other in self.others]
+        layers, noise = self.diff[index] * amount, 2 * self.noise / step
+        if not np.isfinite(residual):
+            residual, jump = 0.0, np.inf
+        size = max(abs(layers), abs(layers + residual), 0.05 * largest)
+        return Slope(layers, residual, abs(jump), noise, noise, size), others
 
     def element(self, index, amount, largest):
         """Return the Slope along one element, and the amount it is for.
@@ -160,14 +234,14 @@ class Probe(object):
         size = max(np.sqrt(np.sum(np.square(self.diff * u))), abs(layers), 0.05 * largest)
         steps, best, least = [], None, None
         for h in STEPS:
-            steps.append(self.differences(u, h))
+            steps.append(self.differences(u, h)[:2])
             if len(steps) < 3 or not np.all(np.isfinite(steps[-3:])):
                 continue
             if layers == 0 and not np.any(steps):
                 return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
             (r0, j0), (r1, j1), (r2, j2) = steps[-3:]
             residual = (4 * r2 - r1) / 3
-            unsure = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3) / 8
+            unsure = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3)
             noise, relative_to = 4 * self.noise / h, max(size, abs(layers + residual))
             least = least or noise
             found = Slope(layers, residual, unsure, noise, least, relative_to)
@@ -178,19 +252,29 @@ class Probe(object):
         return best or Slope(layers, 0.0, np.inf, 0.0, 0.0, size)
 
     def differences(self, u, h):
-        """Return measured minus layer's slope, and half the jump of the slope, both at step h."""
-        above, below = self.excess(self.bottom + h * u), self.excess(self.bottom - h * u)
-        return (above - below) / (2 * h), (above + below) / (2 * h)
+        """Return measured minus layer's slope and half the jump of the slope, both at step h.
+
+        And by how much the tops change, from one end to the other.
+        """
+        (above, high), (below, low) = [self.excess(self.bottom + t * u) for t in (h, -h)]
+        changes = [left - right for left, right in zip(high, low)]
+        return (above - below) / (2 * h), (above + below) / (2 * h), changes
 
     def excess(self, end):
-        """Return by how much s at `end` is more than the layer's diff says.
+        """Return by how much s at `end` is more than the layer's diff says, and the tops.
 
         NaN where the layer refuses or overflows: such a step was too far.
         """
         end = end.astype(np.float32)
         try:
             with np.errstate(all="ignore"):
-                change = self.project(self.run(end)) - self.center
+                tops = self.run(end)
+                change = dot(self.top_diffs, [top - top0 for top, top0 in zip(tops, self.tops)])
         except Exception:
-            return np.nan
-        return change - np.sum(self.diff * (end - self.bottom))
+            return np.nan, [top * np.nan for top in self.tops]
+        return change - np.sum(self.diff * (end - self.bottom)), tops
+
+
+def dot(left, right):
+    """Return the inner product of two lists of arrays."""
+    return sum(np.sum(a * b) for a, b in zip(left, right))

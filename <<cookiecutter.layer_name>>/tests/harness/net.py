@@ -59,15 +59,6 @@ class Fragment(object):
         layer.fields.append(("python_param", python))
         return layer
 
-    def with_weights(self, arrays):
-        """Return the layer's message with `blobs { }`, which Caffe makes weights before setup."""
-        layer = self.layer.without("blobs")
-        for array in arrays:
-            shape = prototxt.Message([("dim", dim) for dim in array.shape])
-            data = [("data", prototxt.Word("%.9g" % value)) for value in array.ravel().tolist()]
-            layer.fields.append(("blobs", prototxt.Message([("shape", shape)] + data)))
-        return layer
-
 
 def _parse_params(text):
     """Return the dict in a param_str, {} if there is none, and a function that writes one."""

@@ -1,0 +1,144 @@
+"""Why a gradient is wrong: a table of hypotheses, the first that explains every element is told."""
+
+import itertools
+
+import numpy as np
+
+CLOSE = 1e-2  # relative difference up to which a hypothesis explains an element
+
+
+class Case(object):
+    """A wrong gradient.
+
+    `diff` is what backward gave, `finding` a gradient.Finding that looked at elements, `instead` a
+    list of (text, what would be measured with another top diff), `others` a list of (name, diff)
+    of the other bottoms, and `numbers` a list of (name, number) that a factor may come from.
+    """
+
+    def __init__(self, diff, finding, instead, others, numbers):
+        self.diff, self.measured, self.wrong = diff, finding.measured, finding.wrong
+        self.instead, self.others, self.numbers = instead, others, numbers
+        self.looked = np.isfinite(self.measured)
+
+    def explains(self, expected, diff=None):
+        """Whether expected values are those of backward, wherever there are some."""
+        diff = self.diff if diff is None else diff
+        known = np.isfinite(expected)
+        expected, diff = expected[known], diff[known]
+        if not expected.size or not np.any(expected):
+            return False
+        limit = CLOSE * np.maximum(np.abs(expected), np.abs(diff))
+        return np.all(np.abs(diff - expected) <= limit + CLOSE * root_mean_square(expected) / 3)
+
+
+def root_mean_square(array):
+    return np.sqrt(np.mean(np.square(array)))
+
+
+def zero(case):
+    """Backward gives zero, everywhere or where it is wrong."""
+    if not np.any(case.diff):
+        return "the diff is zero everywhere: is it written?"
+    if not np.any(case.diff[case.wrong]):
+        return "the diff is zero wherever it is wrong: are these elements written?"
+    return None
+
+
+def top_diff(case):
+    """Backward uses something else than the top's diff."""
+    for text, expected in case.instead:
+        if case.explains(expected):
+            return text
+    return None
+
+
+def other_bottom(case):
+    """The gradient went to another bottom."""
+    for name, diff in case.others:
+        if diff.shape == case.diff.shape:
+            if case.explains(case.measured, diff):
+                return "the right one is in the diff of %s: are they exchanged?" % name
+            if case.explains(diff):
+                return "it is the diff of %s" % name
+    return None
+
+
+def transposed(case):
+    """The numbers are right, in another order of axes."""
+    if np.all(case.looked):
+        for axes in itertools.islice(itertools.permutations(range(case.diff.ndim)), 1, 120):
+            expected = np.transpose(case.measured, axes)
+            if case.explains(expected.reshape(case.diff.shape)):
+                return "it is the right one transposed, with the axes in the order %s" % (axes,)
+    return None
+
+
+def factor(case):
+    """All elements, or all wrong ones, have the same factor."""
+    for where, text in ((case.looked, ""), (case.wrong, "where it is wrong, ")):
+        diff, measured = case.diff[where], case.measured[where]
+        if diff.size > 1 and np.any(measured):
+            ratio = np.vdot(diff, measured) / np.vdot(measured, measured)
+            expected = np.where(where, ratio * case.measured, np.nan)
+            if abs(ratio - 1) > 1e-3 and case.explains(expected):
+                return text + "it is " + times(ratio, case.numbers)
+    return None
+
+
+def times(ratio, numbers):
+    """Return a factor in words, with what it may come from."""
+    known = [1.0, 2.0, 3.0, 4.0] + [number for _, number in numbers]
+    known += [1.0 / number for number in known]
+    for number in known:
+        if abs(abs(ratio) / number - 1) < CLOSE:
+            ratio = np.copysign(number, ratio)
+            break
+    text = "%.4g times the right one" % ratio
+    if ratio == -1:
+        return text + ": the sign is wrong"
+    for number in (abs(ratio), 1 / abs(ratio)):
+        names = [name for name, known in numbers if abs(number / known - 1) < CLOSE]
+        if names:
+            return text + ": %.4g is %s" % (number, " or ".join(names[:2]))
+    return text
+
+
+def offset(case):
+    """The same number is added to all elements."""
+    change = (case.diff - case.measured)[case.looked]
+    if change.size > 1 and case.explains(case.measured + np.mean(change)):
+        return "it is the right one plus %.4g everywhere" % np.mean(change)
+    return None
+
+
+def rounded(case):
+    """The numbers are rounded."""
+    for digits, unit in ((0, "to whole numbers"), (1, "to 1 decimal"), (2, "to 2 decimals")):
+        near = np.abs(case.diff - case.measured)[case.looked] <= 0.51 * 10.0**-digits
+        if np.allclose(np.round(case.diff, digits), case.diff, 1e-6, 1e-6) and np.all(near):
+            return "it is the right one rounded %s" % unit
+    return None
+
+
+def place(case):
+    """What is wrong, or what is right, lies in one part of one axis."""
+    for part, verb in ((case.wrong, "wrong"), (case.looked & ~case.wrong, "right")):
+        for axis, length in enumerate(part.shape):
+            share = np.moveaxis(part, axis, 0).reshape(length, -1).mean(axis=1)
+            found = np.flatnonzero(share)
+            if 0 < len(found) <= min(3, length - 1) and share[found].min() > 0.5:
+                which = "indices" if len(found) > 1 else "index"
+                text = "only %s %s of axis %d %s %s"
+                numbers = ", ".join(str(index) for index in found)
+                is_or_are = "are" if len(found) > 1 else "is"
+                return text % (which, numbers, axis, is_or_are, verb)
+    return None
+
+
+HYPOTHESES = (zero, top_diff, other_bottom, transposed, factor, offset, rounded)
+
+
+def explain(case):
+    """Return lines: the first hypothesis that holds, and where the wrong elements are."""
+    texts = [hypothesis(case) for hypothesis in HYPOTHESES]
+    return [text for text in texts if text][:1] + [text for text in [place(case)] if text]
