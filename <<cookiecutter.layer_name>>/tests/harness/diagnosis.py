@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 CLOSE = 1e-2  # relative difference up to which a hypothesis explains an element
+SAME = 2e-3  # relative difference up to which a factor is a known number
 
 
 class Case(object):
@@ -47,7 +48,7 @@ def zero(case):
 def top_diff(case):
     """Backward uses something else than the top's diff."""
     for text, expected in case.instead:
-        if case.explains(expected):
+        if case.explains(expected) and not case.explains(expected, case.measured):
             return text
     return None
 
@@ -90,14 +91,14 @@ def times(ratio, numbers):
     known = [1.0, 2.0, 3.0, 4.0] + [number for _, number in numbers]
     known += [1.0 / number for number in known]
     for number in known:
-        if abs(abs(ratio) / number - 1) < CLOSE:
+        if abs(abs(ratio) / number - 1) < SAME:
             ratio = np.copysign(number, ratio)
             break
     text = "%.4g times the right one" % ratio
     if ratio == -1:
         return text + ": the sign is wrong"
     for number in (abs(ratio), 1 / abs(ratio)):
-        names = [name for name, known in numbers if abs(number / known - 1) < CLOSE]
+        names = [name for name, known in numbers if abs(number / known - 1) < SAME]
         if names:
             return text + ": %.4g is %s" % (number, " or ".join(names[:2]))
     return text
@@ -122,17 +123,17 @@ def rounded(case):
 
 def place(case):
     """What is wrong, or what is right, lies in one part of one axis."""
+    texts = []
     for part, verb in ((case.wrong, "wrong"), (case.looked & ~case.wrong, "right")):
         for axis, length in enumerate(part.shape):
             share = np.moveaxis(part, axis, 0).reshape(length, -1).mean(axis=1)
             found = np.flatnonzero(share)
             if 0 < len(found) <= min(3, length - 1) and share[found].min() > 0.5:
-                which = "indices" if len(found) > 1 else "index"
+                words = ("indices", "are") if len(found) > 1 else ("index", "is")
+                indices = ", ".join(str(index) for index in found)
                 text = "only %s %s of axis %d %s %s"
-                numbers = ", ".join(str(index) for index in found)
-                is_or_are = "are" if len(found) > 1 else "is"
-                return text % (which, numbers, axis, is_or_are, verb)
-    return None
+                texts.append((len(found), text % (words[0], indices, axis, words[1], verb)))
+    return min(texts, key=lambda row: row[0])[1] if texts else None
 
 
 HYPOTHESES = (zero, top_diff, other_bottom, transposed, factor, offset, rounded)
