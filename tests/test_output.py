@@ -61,6 +61,7 @@ def test_files(layers, name):
             "tests/harness/engine.py",
             "tests/harness/gradient.py",
             "tests/harness/net.py",
+            "tests/harness/plot.py",
             "tests/harness/prototxt.py",
             "tests/harness/standin.py",
             f"tests/test_{name}.py",
@@ -136,7 +137,7 @@ def test_names_of_the_module_are_refused_as_class_names(layers):
 def test_harness_is_the_same_in_every_layer(layers):
     first, *others = (folder / "tests" for folder in layers.values())
     shared = ["conftest.py", *(f"harness/{path.name}" for path in (first / "harness").glob("*.py"))]
-    assert len(shared) == 8
+    assert len(shared) == 9
     for other in others:
         for path in shared:
             assert (other / path).read_bytes() == (first / path).read_bytes()
@@ -171,4 +172,4 @@ def test_everything_compiles_on_the_pythons_of_caffe(layers, with_caffe, tmp_pat
     for python, version in (("python2.7", "(2, 7)"), ("python3", "(3, ")):
         result = with_caffe(tmp_path, python, script.name, *sources)
         assert result.returncode == 0, result.stderr
-        assert version in result.stdout and len(sources) == 10 * len(LAYERS)
+        assert version in result.stdout and len(sources) == 11 * len(LAYERS)

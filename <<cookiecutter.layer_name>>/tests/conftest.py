@@ -26,6 +26,7 @@ OPTIONS = (
     ("--caffe", {"choices": engine.NAMES, "help": "run on real Caffe or on the numpy stand-in"}),
     ("--seed", {"type": int, "default": 0, "help": "first seed of the random numbers (0)"}),
     ("--seeds", {"type": int, "default": 1, "help": "how many seeds to run, one after the other"}),
+    ("--gradient-plot", {"metavar": "DIR", "help": "write a picture of each gradient into DIR"}),
 )
 
 
@@ -42,6 +43,14 @@ def pytest_configure(config):
     wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
     if config.getoption("--seeds", 1) < 1:
         raise pytest.UsageError("expected --seeds of 1 or more")
+    pictures = config.getoption("--gradient-plot", None)
+    if pictures:
+        try:
+            importlib.import_module("matplotlib")
+            if not os.path.isdir(pictures):
+                os.makedirs(pictures)
+        except (ImportError, OSError) as error:
+            raise pytest.UsageError("--gradient-plot: %s" % error)
     try:
         config.caffe_engine = engine.choose(wanted)
     except engine.NoCaffe as error:
@@ -84,11 +93,12 @@ def check(request):
     path = fragment(request.module.__file__)
     first = config.getoption("--seed", 0)
     seeds = range(first, first + config.getoption("--seeds", 1))
+    pictures = config.getoption("--gradient-plot", None)
 
     def run(make_bottoms, expected_tops):
         def verdict():
             with engine.running(kind, os.path.dirname(path)) as caffe:
-                return checks.run(name, caffe, path, make_bottoms, expected_tops, seeds)
+                return checks.run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures)
 
         if path in UNLOADABLE:
             pytest.fail("not run, because the layer does not load: see [load]", pytrace=False)

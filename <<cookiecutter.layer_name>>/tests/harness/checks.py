@@ -14,7 +14,7 @@ import traceback
 
 import numpy as np
 
-from . import diagnosis, engine, gradient, net
+from . import diagnosis, engine, gradient, net, plot
 from .net import Failure
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
@@ -36,8 +36,9 @@ class Unchecked(Exception):
 class Subject(object):
     """The layer under test: its fragment, the engine, and what its author wrote."""
 
-    def __init__(self, caffe, fragment, make_bottoms, expected_tops, seed):
+    def __init__(self, caffe, fragment, make_bottoms, expected_tops, seed, pictures=None):
         self.caffe, self.fragment, self.seed = caffe, fragment, seed
+        self.pictures = pictures
         self._make_bottoms, self._expected_tops = make_bottoms, expected_tops
         self.rng = np.random.RandomState(seed % 2**32)
 
@@ -362,6 +363,10 @@ def check_gradient(subject):
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
                 run = forward_of(subject, layer_net, arrays, i)
+                if subject.pictures and not draw:
+                    name, layer = layer_net.variables[i], subject.fragment.layer.get("name")
+                    measured = gradient.measure(run, value, diffs[i], tops, top_diffs, subject.rng)
+                    plot.save(subject.pictures, layer, name, diffs[i], measured)
                 found = gradient.check(
                     run, value, diffs[i], tops, top_diffs, subject.rng, [v for _, v in instead]
                 )
@@ -711,8 +716,11 @@ def names(path):
     return [name for name, _, applies in CHECKS if applies(fragment)]
 
 
-def run(name, caffe, path, make_bottoms, expected_tops, seeds):
-    """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail."""
+def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
+    """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail.
+
+    `pictures` is the folder for pictures of the gradients, if they are wanted.
+    """
     function = dict((check, function) for check, function, _ in CHECKS)[name]
     again = ""
     try:
@@ -720,7 +728,7 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds):
         import_layer(caffe, fragment)
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            function(Subject(caffe, fragment, make_bottoms, expected_tops, seed))
+            function(Subject(caffe, fragment, make_bottoms, expected_tops, seed, pictures))
     except KeyboardInterrupt:
         raise
     except Unchecked as reason:
