@@ -59,7 +59,7 @@ KINDS = {
         "gives batches of samples; starts with made-up images and labels",
         range(1), MANY, 0, 2, names=("data", "label"),
         keys="batch_size:int=16, samples:int=960, seed:int=0",
-        limits={"batch_size": (1, "samples"), "samples": (1, 10**7), "seed": (0, 2**32 - 1)},
+        limits={"batch_size": (1, "samples"), "samples": (1, 2 * 10**6), "seed": (0, 2**32 - 1)},
     ),
     "metric": Kind(
         "one number to watch in TEST; starts as the mean absolute difference",

@@ -1,19 +1,18 @@
 """Set the run bits and say what to do next."""
 
 import os
-import shlex
-from pathlib import Path
 
 NAME = "<<cookiecutter.layer_name>>"
 
-script = Path("activate.sh")
-script.chmod(script.stat().st_mode | 0o111)
+os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 
 # `make new` generates into a temporary folder and moves it to this one, if there is none.
-moved = Path(os.environ["CAFFE_PYLAYER_OUT"], NAME) if "CAFFE_PYLAYER_OUT" in os.environ else None
-if not (moved and moved.exists()):
-    folder = moved or Path.cwd()
-    shown = shlex.quote(os.path.relpath(folder, os.environ.get("PWD", folder.parent)))
+out = os.environ.get("CAFFE_PYLAYER_OUT")
+if not (out and os.path.exists(os.path.join(out, NAME))):
+    folder = os.path.join(out, NAME) if out else os.getcwd()
+    shown = os.path.relpath(folder, os.environ.get("PWD", os.path.dirname(folder)))
+    if not shown.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
+        shown = "'" + shown.replace("'", "'\"'\"'") + "'"  # as shlex, which takes time to import
     print(f"""
   cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe
   edit {NAME}.py and the two functions in tests/test_{NAME}.py, then test again

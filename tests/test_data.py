@@ -99,7 +99,7 @@ def test_a_batch_that_not_all_solvers_can_have_is_refused(found):
 DIVMOD = "divmod(self.forwards, samples // size // self.solvers)"
 FIRST = "first = (k * self.solvers + self.rank) * size"
 SHUFFLE = 'np.random.RandomState([self.params["seed"], epoch]).shuffle(self.order)'
-SAMPLE = '[self.params["seed"], self.phase, index]'
+SAMPLE = '[self.params["seed"], self.phase]'
 # name: (what stands in the file, what is put there, the check that must say so, words it says)
 BROKEN = {
     "rank ignored": (FIRST, "first = k * size", "ranks", "forward 1 of rank 0 of 2"),
@@ -123,13 +123,13 @@ BROKEN = {
     ),
     "phase ignored": ("self.phase", "0", "phases", "TRAIN and TEST give the same batches"),
     "batch_size ignored": (
-        'size = self.params["batch_size"]\n        top', "size = 16\n        top",
+        'reshape(self.params["batch_size"], ', "reshape(16, ",
         "batch_size", "with batch_size",
     ),
     "bottoms unchecked": (
         '_check_count(self, "bottoms", bottom, self.BOTTOMS)', "pass", "counts", "1 bottoms",
     ),
-    "other samples": ("data[label] += 2", "data[label] += 3", "expected_tops", "data"),
+    "other samples": ("label] += 2", "label] += 3", "expected_tops", "data"),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import sys
+import textwrap
 import traceback
 
 import numpy as np
@@ -18,7 +19,7 @@ from . import diagnosis, engine, gradient, net, plot
 from .net import Failure
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
-DRAWS = len(BATCHES)  # of bottoms and top diffs, for each gradient
+DRAWS = 2 * len(BATCHES)  # of bottoms and top diffs, for each gradient
 MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
 EPOCH = 7  # batches in an epoch, where the layer lets us say so: the last round is not full
 FEW = 6  # batches looked at where it does not
@@ -114,7 +115,8 @@ class Subject(object):
         """
         garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
         diffs = layer_net.backward(top_diffs, garbage)
-        layer_net.backward(self.diffs_like(top_diffs), other)
+        other_top_diffs = self.diffs_like(top_diffs)
+        second = layer_net.backward(other_top_diffs, other)
         again = layer_net.backward(top_diffs, garbage)
         what = "backward run again after the same forward gave another diff of"
         same(what, layer_net.variables, again, diffs)
@@ -127,6 +129,14 @@ class Subject(object):
         what = "backward must add to the diff, over which Caffe sums, not overwrite it, of"
         limits = [np.float64(1e-5 * offset) for offset in offsets]
         same(what, layer_net.variables[bottoms:], again[bottoms:], diffs[bottoms:], limits)
+        self.forward(layer_net, arrays)
+        first = layer_net.backward(other_top_diffs, self.diffs_like(arrays))
+        what = (
+            "backward after one with other top diffs gave another than after forward, the diff of"
+        )
+        wanted = [i for i in range(len(first)) if i >= bottoms or self.fragment.wanted[i]]
+        rows = [[values[i] for i in wanted] for values in (layer_net.variables, second, first)]
+        same(what, *rows)
         return diffs
 
 
@@ -190,7 +200,13 @@ def check_shapes(subject):
 
 def check_forward(subject):
     """Forward leaves its bottoms alone and depends on nothing else; nets do not share state."""
-    arrays, others = subject.bottoms(BATCHES[0]), subject.bottoms(BATCHES[0], draw=1)
+    for draw in range(0, DRAWS, 2):
+        arrays, others = [subject.bottoms(BATCHES[0], i) for i in (draw, draw + 1)]
+        check_forward_of(subject, arrays, others)
+
+
+def check_forward_of(subject, arrays, others):
+    """Run forward on two different draws of bottoms, in two nets, and compare."""
     layer_net, other_net = subject.net(arrays), subject.net(arrays)
     first = subject.forward(layer_net, arrays)
     same("forward changed its bottom", layer_net.bottoms, layer_net.bottom_data(), arrays, EXACT)
@@ -212,14 +228,33 @@ def check_forward(subject):
         layer_net.backward(*diffs),
         gradient_before,
     )
+    keeps_loss_weight(subject, layer_net, arrays)
+
+
+def keeps_loss_weight(subject, layer_net, arrays):
+    """Raise Failure if a pass writes the diff of a loss, where Caffe keeps loss_weight."""
+    weights = subject.fragment.layer.all("loss_weight")
+    losses = [i for i, weight in enumerate(weights) if weight]
+    names = [layer_net.tops[i] for i in losses]
+    kept = [np.float32(subject.rng.rand(*layer_net.top_diff(name).shape)) for name in names]
+    for what, run in (
+        ("forward", lambda: subject.forward(layer_net, arrays)),
+        ("backward", layer_net.net.backward),
+    ):
+        for name, diff in zip(names, kept):
+            layer_net.top_diff(name)[...] = diff
+        run()
+        found = [layer_net.top_diff(name) for name in names]
+        text = "%s wrote the diff, in which Caffe keeps loss_weight, of top" % what
+        same(text, names, found, kept, EXACT, ("after", "before"))
 
 
 def check_batch(subject):
     """The same net follows a larger and a smaller batch, forward and backward."""
     layer_net = subject.net(subject.bottoms(BATCHES[0]))
     for before, batch in zip(BATCHES, BATCHES[1:] + BATCHES[:1]):
-        subject.forward(layer_net, subject.bottoms(before))
-        arrays = subject.bottoms(batch)
+        subject.forward(layer_net, subject.bottoms(before, draw=before))
+        arrays = subject.bottoms(batch, draw=batch)
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
@@ -252,14 +287,27 @@ def check_sequence(subject):
 
 def check_phases(subject):
     """TRAIN and TEST work, and do not give the same samples."""
-    layer, _, epoch = subject.epoch()
+    layer, size, epoch = subject.epoch()
     train, test = [subject.sequence(epoch, layer=layer, phase=phase) for phase in (0, 1)]
     changes = any(not all_equal(tops, train[0]) for tops in train)
-    if changes and all(all_equal(*tops) for tops in zip(train, test)):
+    same_batches = changes and all(all_equal(*tops) for tops in zip(train, test))
+    if same_batches or same_samples(train, test, size):
         raise Failure(
-            "TRAIN and TEST give the same batches: a net tested on what it is trained on shows "
-            "nothing; use self.phase, or have one layer for each with include { phase: ... }"
+            "TRAIN and TEST give the same %s: use self.phase, or have one layer for each with "
+            "include { phase: ... }; a net tested on what it is trained on shows nothing"
+            % ("batches" if same_batches else "samples")
         )
+
+
+def same_samples(train, test, size):
+    """Whether most samples of an epoch in TRAIN are in one in TEST, too, and differ."""
+    samples = []
+    for batches in (train, test):
+        tops = [[t for t in tops if t.ndim and len(t) == size] for tops in batches]
+        rows = [[t[i].tobytes() for t in batch] for batch in tops for i in range(size or 0)]
+        samples.append(set(tuple(row) for row in rows if row))
+    distinct = len(samples[0]) > 0.9 * len(train) * (size or len(train))
+    return distinct and len(samples[0] & samples[1]) > 0.5 * len(samples[0])
 
 
 def check_ranks(subject):
@@ -344,7 +392,8 @@ def check_expected_tops(subject):
 def check_gradient(subject):
     """Backward gives the slopes of forward, for every wanted bottom and every weight."""
     for draw in range(DRAWS):
-        arrays = subject.bottoms(BATCHES[draw], draw)
+        batch = BATCHES[draw % len(BATCHES)]
+        arrays = subject.bottoms(batch, draw)
         layer_net = subject.net(arrays)
         if draw:
             move_weights(layer_net, subject.rng)
@@ -376,7 +425,7 @@ def check_gradient(subject):
                         instead = [(text, m) for (text, _), m in zip(instead, found.instead)]
                         names = zip(layer_net.variables, diffs)
                         others = [row for j, row in enumerate(names) if j != i]
-                        numbers = numbers_of(subject.fragment, BATCHES[draw], value)
+                        numbers = numbers_of(subject.fragment, batch, value)
                         case = diagnosis.Case(diffs[i], found, instead, others, numbers)
                         lines += diagnosis.explain(case)
                     raise Failure("\n  ".join(lines))
@@ -652,8 +701,10 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
                 "%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape)
             )
         if limit is None:
-            limit = 1e-6 * (np.abs(right) + np.max(np.abs(right))) if right.size else 0.0
-        wrong = ~((np.abs(left - right) <= limit) | (np.isnan(left) & np.isnan(right)))
+            finite = np.abs(right[np.isfinite(right)])
+            limit = 1e-6 * (np.abs(right) + (np.max(finite) if finite.size else 0.0))
+        equal = (left == right) | (np.isnan(left) & np.isnan(right))
+        wrong = ~(equal | (np.abs(left - right) <= limit))
         if np.any(wrong):
             lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
             lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
@@ -734,8 +785,23 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
     except Unchecked as reason:
         return ["skip", str(reason)]
     except BaseException as error:
-        return ["fail", again + describe(error, os.path.dirname(path))]
+        return ["fail", wrapped(again + describe(error, os.path.dirname(path)))]
     return ["pass", ""]
+
+
+def wrapped(text):
+    """Return a text with lines that fit into 100 columns, further lines indented."""
+    lines = []
+    for line in text.splitlines():
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        lines += (
+            textwrap.wrap(
+                line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            )
+            if len(line) > 100
+            else [line]
+        )
+    return "\n".join(lines)
 
 
 def import_layer(caffe, fragment):

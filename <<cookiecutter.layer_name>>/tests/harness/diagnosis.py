@@ -18,6 +18,7 @@ class Case(object):
 
     def __init__(self, diff, finding, instead, others, numbers):
         self.diff, self.measured, self.wrong = diff, finding.measured, finding.wrong
+        self.noise, self.largest = finding.noise, np.nanmax(np.abs(self.measured)) or 1.0
         self.instead, self.others, self.numbers = instead, others, numbers
         self.looked = np.isfinite(self.measured)
 
@@ -28,8 +29,11 @@ class Case(object):
         expected, diff = expected[known], diff[known]
         if not expected.size or not np.any(expected):
             return False
-        limit = CLOSE * np.maximum(np.abs(expected), np.abs(diff))
-        return np.all(np.abs(diff - expected) <= limit + CLOSE * root_mean_square(expected) / 3)
+        limit = CLOSE * (
+            np.maximum(np.abs(expected), np.abs(diff)) + root_mean_square(expected) / 3
+        )
+        noise = self.noise[known] * max(1, np.max(np.abs(expected)) / self.largest)
+        return np.all(np.abs(diff - expected) <= limit + noise)
 
 
 def root_mean_square(array):
@@ -68,8 +72,8 @@ def transposed(case):
     """The numbers are right, in another order of axes."""
     if np.all(case.looked):
         for axes in itertools.islice(itertools.permutations(range(case.diff.ndim)), 1, 120):
-            expected = np.transpose(case.measured, axes)
-            if case.explains(expected.reshape(case.diff.shape)):
+            expected = np.transpose(case.measured, axes).reshape(case.diff.shape)
+            if case.explains(expected) and not case.explains(expected, case.measured):
                 return "it is the right one transposed, with the axes in the order %s" % (axes,)
     return None
 
@@ -124,11 +128,12 @@ def rounded(case):
 def place(case):
     """What is wrong, or what is right, lies in one part of one axis."""
     texts = []
-    for part, verb in ((case.wrong, "wrong"), (case.looked & ~case.wrong, "right")):
+    whole = case.wrong | (case.looked & ((case.diff != 0) | (case.measured != 0)))
+    for part, verb in ((case.wrong, "wrong"), (whole & ~case.wrong, "right")):
         for axis, length in enumerate(part.shape):
-            share = np.moveaxis(part, axis, 0).reshape(length, -1).mean(axis=1)
-            found = np.flatnonzero(share)
-            if 0 < len(found) <= min(3, length - 1) and share[found].min() > 0.5:
+            counts = [np.moveaxis(a, axis, 0).reshape(length, -1).sum(1) for a in (part, whole)]
+            found = np.flatnonzero(counts[0])
+            if 0 < len(found) <= min(3, length - 1) and np.all((2 * counts[0] > counts[1])[found]):
                 words = ("indices", "are") if len(found) > 1 else ("index", "is")
                 indices = ", ".join(str(index) for index in found)
                 text = "only %s %s of axis %d %s %s"
@@ -136,7 +141,7 @@ def place(case):
     return min(texts, key=lambda row: row[0])[1] if texts else None
 
 
-HYPOTHESES = (zero, top_diff, other_bottom, transposed, factor, offset, rounded)
+HYPOTHESES = (zero, top_diff, factor, other_bottom, transposed, offset, rounded)
 
 
 def explain(case):

@@ -13,8 +13,8 @@ from . import standin
 
 NAMES = ("real", "standin")
 HINTS = (  # what Caffe says, and what to do
-    ("data_", "reshape must give every top its shape: top[i].reshape(...)"),
-    ("diff_", "reshape must give every top its shape: top[i].reshape(...)"),
+    ("Check failed: data_", "reshape must give every top its shape: top[i].reshape(...)"),
+    ("Check failed: diff_", "reshape must give every top its shape: top[i].reshape(...)"),
     ("to_python (by-value)", "bottom and top cannot be iterated: use range(len(bottom))"),
     ("Invalid index type", "bottom and top are indexed with plain ints: bottom[int(i)]"),
     ("rvalue of type int", "sizes are single plain ints: top[0].reshape(*[int(n) for n in shape])"),

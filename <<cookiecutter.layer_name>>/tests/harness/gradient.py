@@ -53,6 +53,12 @@ class Slope(object):
         return not self.excess(errors) <= 0
 
     @property
+    def drowned(self):
+        """Whether rounding, and no kink, explains what is left of a difference."""
+        small = self.error <= WRONG * self.size and self.unsure <= 4 * self.noise
+        return small and abs(self.residual) <= 2 * self.error
+
+    @property
     def is_kink(self):
         """Whether more than rounding makes the measurement useless."""
         return self.unsure > KINK * self.size + 4 * self.noise
@@ -72,13 +78,13 @@ class Finding(object):
 
     `count` says in words how many elements are wrong and `rows` is a list of (index, Slope), the
     worst first, with an index of None for a whole direction. Where elements were looked at,
-    `measured` and `wrong` are arrays like the bottom (NaN and False elsewhere), and `instead` has
-    what would be measured with other top diffs, an array for each of those.
+    `measured` and `wrong` are arrays like the bottom (NaN and False elsewhere), `noise` is the
+    error of measured by rounding, and `instead` what would be measured with other top diffs.
     """
 
-    def __init__(self, count, rows, measured=None, wrong=None, instead=()):
+    def __init__(self, count, rows, measured=None, wrong=None, noise=None, instead=()):
         self.count, self.rows = count, rows
-        self.measured, self.wrong, self.instead = measured, wrong, instead
+        self.measured, self.wrong, self.noise, self.instead = measured, wrong, noise, instead
 
 
 def check(run, bottom, diff, tops, top_diffs, rng, others=()):
@@ -98,7 +104,8 @@ def check(run, bottom, diff, tops, top_diffs, rng, others=()):
     size = sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
     uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
-    if all(probe.slope(u).fits(SCREEN) for u in (random, uphill)):
+    slopes = (probe.slope(u) for u in (random, uphill))
+    if all(slope.fits(SCREEN) or slope.drowned for slope in slopes):
         return None
     return Survey(probe, size, rng).finding((random, uphill))
 
@@ -133,6 +140,7 @@ class Survey(object):
         step = np.clip(4 * probe.noise / max(WRONG * typical, 1e-300), STEPS[-1], STEPS[2])
         self.measured = np.full(bottom.shape, np.nan)
         self.instead = [self.measured.copy() for _ in probe.others]
+        self.noise = 2 * probe.noise / step / size
         self.slopes = {}
         indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
         for index in indices:
@@ -180,7 +188,7 @@ class Survey(object):
         sampled = "" if looked == total else " looked at (of %d)" % total
         rows = sorted(closer.items(), key=lambda row: -abs(row[1].residual))
         count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
-        return Finding(count, rows, self.measured, wrong, self.instead)
+        return Finding(count, rows, self.measured, wrong, self.noise, self.instead)
 
 
 class Probe(object):
@@ -192,7 +200,7 @@ class Probe(object):
         self.tops, self.others = tops, others
         terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
         self.noise = ROUNDING * np.sqrt(sum(terms))
-        for _ in range(2):  # tiny steps show the rounding inside the layer
+        for _ in range(3):  # tiny steps show the rounding inside the layer
             noise = abs(self.excess(self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape)))[0])
             self.noise = max(self.noise, np.nan_to_num(noise))
 

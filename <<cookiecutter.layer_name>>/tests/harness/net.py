@@ -178,6 +178,10 @@ class LayerNet(object):
         finally:
             os.remove(path)
 
+    def top_diff(self, top):
+        """Return a view of the diff of a top."""
+        return self.net.blobs[top].diff
+
     def params(self):
         """Return the layer's own self.params, defaults filled in, if it has such a dict."""
         params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)

@@ -1,0 +1,367 @@
+"""The parts of the benchmark that need real Caffe; bench.py runs this through scripts/with-caffe.
+
+    python3 -B benchmarks/on_caffe.py PART FOLDER
+
+reads FOLDER/job.json and writes FOLDER/results.json; PART is the name of a function in PARTS.
+"""
+
+import functools
+import importlib
+import importlib.util
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.join(os.path.dirname(HERE), "<<cookiecutter.layer_name>>", "tests")
+sys.path[:0] = [HERE, TESTS]
+
+import exhaustive  # noqa: E402
+from harness import checks, engine, net, prototxt  # noqa: E402
+
+OURS = "ours, check gradient"
+OURS_ALL = "ours, all checks"
+PROCESSES = 6  # in which speed is measured: where memory lies matters
+ROUNDS = 15  # of each timing, interleaved; the fastest counts
+SLOW = 0.5  # seconds of a pass from which one process is enough
+MOST_SECONDS = 3  # after which no further round begins
+SPELL = 2e-3  # seconds that a round of one timing takes, at least
+
+
+def progress(text, *values):
+    print("bench: " + text % values, file=sys.stderr, flush=True)
+
+
+class Layer:
+    """A layer's folder, with what its tests/test_NAME.py says."""
+
+    def __init__(self, folder):
+        self.folder, self.name = folder, os.path.basename(folder)
+        self.path = os.path.join(folder, self.name + ".prototxt")
+        test = os.path.join(folder, "tests", "test_%s.py" % self.name)
+        spec = importlib.util.spec_from_file_location("test_" + self.name, test)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.make_bottoms, self.expected_tops = module.make_bottoms, module.expected_tops
+
+    def subject(self, caffe, seed=0, make_bottoms=None):
+        """Return the harness's Subject."""
+        fragment = net.Fragment(self.path)
+        bottoms = make_bottoms or self.make_bottoms
+        return checks.Subject(caffe, fragment, bottoms, self.expected_tops, seed)
+
+
+def counted(caffe, layer):
+    """Count the forward passes of the layer's class from now on: a list of one number."""
+    python = net.Fragment(layer.path).python
+    layer_class = getattr(importlib.import_module(python.get("module")), python.get("layer"))
+    forward, count = layer_class.forward, [0]
+
+    def counting(self, bottom, top):
+        count[0] += 1
+        return forward(self, bottom, top)
+
+    layer_class.forward = counting
+    return count
+
+
+def run_ours(names):
+    """Return a function that runs these checks of the harness, or all that apply."""
+
+    def run(caffe, layer, seed, stop):
+        for name in names or checks.names(layer.path):
+            arguments = name, caffe, layer.path, layer.make_bottoms, layer.expected_tops, [seed]
+            outcome, text = checks.run(*arguments)
+            if outcome == "fail":
+                return "[%s] %s" % (name, text)
+        return None
+
+    return run
+
+
+def run_exhaustive(method):
+    """Return a function that runs an exhaustive check at the points of our check `gradient`."""
+
+    def run(caffe, layer, seed, stop):
+        subject, found = layer.subject(caffe, seed), []
+        for draw in range(checks.DRAWS):
+            arrays = subject.bottoms(checks.BATCHES[draw % len(checks.BATCHES)], draw)
+            arguments = subject.fragment.wanted, arrays, method, subject.rng, stop
+            found.append(exhaustive.check(subject.net(arrays), *arguments))
+            if stop and found[-1]:
+                break
+        return next(filter(None, found), None)
+
+    return run
+
+
+METHODS = {OURS: run_ours(["gradient"]), OURS_ALL: run_ours([])}
+METHODS.update((name, run_exhaustive(row)) for name, row in exhaustive.METHODS.items())
+
+
+def verdict(layer, method, seed=0, stop=False):
+    """Run a method on a layer, in a child process as the harness does: a dict.
+
+    An exception counts as found, and so does an abort; `stop` ends at the first error.
+    """
+
+    def run():
+        with engine.running("real", layer.folder) as caffe:
+            forwards, start = [0], time.perf_counter()
+            try:
+                forwards = counted(caffe, layer)
+                found = METHODS[method](caffe, layer, seed, stop) or ""
+            except Exception as error:
+                found = "%s: %s" % (type(error).__name__, error)
+            return [found, forwards[0], time.perf_counter() - start]
+
+    result = engine.isolated(run)
+    if result[0] == "fail":  # Caffe ended the process
+        result = [result[1], 0, 0.0]
+    row = dict(zip(("text", "forwards", "seconds"), result))
+    return dict(row, found=bool(row["text"]), layer=layer.name, method=method, seed=seed)
+
+
+def in_child(function):
+    """Return what function returns, run in a child process."""
+
+    def run():
+        try:
+            return ["", function()]
+        except Exception:
+            return ["fail", traceback.format_exc()]
+
+    outcome, result = engine.isolated(run)
+    if outcome:
+        sys.exit(result)
+    return result
+
+
+def judge(task):
+    """Return the rows of one layer of the part `gradient`: every method, with each seed."""
+    layer = Layer(task["folder"])
+    with engine.running("real", layer.folder) as caffe:
+        subject = layer.subject(caffe)
+        pairs = zip(subject.bottoms(checks.BATCHES[0]), subject.fragment.wanted)
+    same = dict(mutant=task["mutant"], elements=sum(array.size for array, want in pairs if want))
+    stop = task["mutant"] is not None
+    return [
+        dict(verdict(layer, method, seed, stop), **same)
+        for method in METHODS
+        for seed in range(task["seeds"])
+    ]
+
+
+def gradient(job, folder):
+    """Every method on every correct layer with several seeds, and on every mutant."""
+    rows = []
+    with multiprocessing.Pool() as pool:
+        for done, found in enumerate(pool.imap_unordered(judge, job["tasks"]), 1):
+            rows += found
+            missed = sorted({row["method"] for row in found if not row["found"]})
+            name = "%s, %s" % (found[0]["layer"], found[0]["mutant"] or "correct")
+            text = "red for all" if not missed else "green for " + "; ".join(missed)
+            progress("%d of %d: %s: %s", done, len(job["tasks"]), name, text)
+    return rows
+
+
+def fastest(functions):
+    """Return the least seconds that each of the functions takes; they are called in turns."""
+    loops = []
+    for function in functions:
+        function()
+        loops.append(max(1, int(SPELL / seconds_of(function))))
+    best, end = [np.inf] * len(functions), time.perf_counter() + MOST_SECONDS
+    for _ in range(ROUNDS):
+        for i, function in enumerate(functions):
+            best[i] = min(best[i], seconds_of(function, loops[i]))
+        if time.perf_counter() > end:
+            break
+    return best
+
+
+def seconds_of(function, loops=1):
+    """Return the seconds of one call, over several calls."""
+    start = time.perf_counter()
+    for _ in range(loops):
+        function()
+    return (time.perf_counter() - start) / loops
+
+
+def growth(job, folder):
+    """The check `gradient` at several sizes of bottom 0, and one pass of the layer there."""
+    rows = []
+    for kind, path in job["layers"].items():
+        layer = Layer(path)
+        for size in job["sizes"]:
+            progress("growth, %s of %d elements", kind, size)
+            count = len(net.Fragment(layer.path).bottoms)
+            shape = size // checks.BATCHES[0]
+
+            def make_bottoms(rng, batch, count=count, shape=shape):
+                return [rng.randn(batch, shape) for _ in range(count)]
+
+            layer.make_bottoms = make_bottoms
+            found = min(
+                (verdict(layer, OURS) for _ in range(job["repeats"])), key=lambda r: r["seconds"]
+            )
+            if found["found"]:
+                sys.exit("growth, %s of %d elements: %s" % (kind, size, found["text"]))
+
+            def one_pass(layer=layer):
+                with engine.running("real", layer.folder) as caffe:
+                    subject = layer.subject(caffe)
+                    arrays = subject.bottoms(checks.BATCHES[0])
+                    layer_net = subject.net(arrays)
+                    layer_net.forward(arrays)
+                    last = len(layer_net.net.layers) - 1
+                    ways = "forward", "backward"
+                    return fastest([only(way, layer_net.net, last) for way in ways])
+
+            rows.append(dict(found, kind=kind, size=size, one_pass=sum(in_child(one_pass))))
+    return rows
+
+
+def speed(job, folder):
+    """Seconds of forward and backward of each stub, of a copy, and of Caffe's own layer."""
+    rows = []
+    for kind, path in job["layers"].items():
+        layer = Layer(path)
+        for size in job["sizes"]:
+            progress("speed, %s of %d elements", kind, size)
+            peer = job["peers"].get(kind)
+            found = []
+            while len(found) < PROCESSES:
+                measure = functools.partial(directions, layer, size, peer)
+                found.append(in_child(measure))
+                if found[0][0]["seconds"]["ours"] > SLOW:
+                    break
+            for again in zip(*found):
+                times = {
+                    name: min(row["seconds"][name] for row in again) for name in again[0]["seconds"]
+                }
+                rows.append(dict(again[0], seconds=times, kind=kind, size=size))
+    return rows
+
+
+def peer_layer(layer, text, batch):
+    """Return the message of Caffe's own layer."""
+    path = layer.path + ".peer"
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("layer { name: 'peer' %s }" % text.replace("BATCH", str(batch)))
+    return prototxt.load(path).get("layer")
+
+
+def training_net(caffe, fragment, message, arrays):
+    """Return a net as it is trained around one layer, the fragment's or another in its place.
+
+    Bottoms that get a gradient come from Parameter layers, the others from Input layers; a top
+    that is no loss and carries a gradient goes to a Reduction layer that makes it one.
+    """
+    bottoms = list(zip(fragment.bottoms, fragment.wanted, arrays))
+    text = "".join(
+        net.source("Parameter" if wanted else "Input", blob, array.shape)
+        for blob, wanted, array in bottoms
+    )
+    message = message.without(*net.PLACE)
+    message.fields += [pair for pair in fragment.layer.fields if pair[0] in net.PLACE]
+    text += str(prototxt.Message([("layer", message)]))
+    if any(fragment.wanted) and not fragment.layer.all("loss_weight"):
+        text += "".join(
+            "\nlayer { name: 'loss of %s' type: 'Reduction' bottom: '%s' top: 'loss of %s' "
+            "loss_weight: 1 }" % (top, top, top)
+            for top in fragment.tops
+        )
+    made = net.load(caffe, text.encode("utf-8"), fragment.phase)
+    for blob, wanted, array in bottoms:
+        (made.params["source of " + blob][0] if wanted else made.blobs[blob]).data[...] = array
+    made.forward()
+    made.backward()
+    return made, list(made._layer_names).index(message.get("name"))
+
+
+def directions(layer, size, peer):
+    """Return a row each for forward and backward of the stub at this size."""
+    with engine.running("real", layer.folder) as caffe:
+        fragment = net.Fragment(layer.path)
+        message, batch = fragment.layer, max(1, size // 48)
+        if not fragment.bottoms:
+            params = dict(fragment.params, batch_size=batch, samples=60 * batch)
+            message = fragment.with_params(params)
+        arrays = [np.random.randn(10, 10, size // 100) for _ in fragment.bottoms]
+        messages = [message] + ([peer_layer(layer, peer, batch)] if peer else [])
+        nets = [training_net(caffe, fragment, message, arrays) for message in messages]
+        blobs = [nets[0][0].blobs[name] for name in fragment.bottoms or fragment.tops]
+        wanted = [blob for blob, want in zip(blobs, fragment.wanted) if want]
+        rows, floor = [], FLOORS.get(layer.name.split("_")[0])
+        for direction, moved in (("forward", blobs), ("backward", wanted)):
+            if not moved:
+                continue
+            timed = {"copy": copying(moved), "ours": only(direction, *nets[0])}
+            if peer:
+                timed["peer"] = only(direction, *nets[1])
+            if floor and direction == "forward":
+                buffers = [np.array(array, np.float32) for array in arrays + arrays[:1]]
+                timed["floor"] = functools.partial(floor, buffers, batch)
+            seconds = dict(zip(timed, fastest(list(timed.values()))))
+            rows.append(dict(direction=direction, seconds=seconds))
+        return rows
+
+
+def draw_samples(arrays, batch):
+    """Draw the numbers of so many samples, each from a seed of its own, as the data stub does."""
+    rng = np.random.RandomState()
+    for index in range(batch):
+        rng.seed([0, 0, index])
+        rng.randn(3, 4, 4)
+        rng.randint(3)
+
+
+def mean_of_difference(arrays, batch):
+    """Take the mean of the difference of two bottoms: the metric but for the absolute value."""
+    np.mean(np.subtract(arrays[0], arrays[1], out=arrays[2]))
+
+
+FLOORS = {"data": draw_samples, "metric": mean_of_difference}  # what numpy alone takes for the job
+
+
+def copying(blobs):
+    """Return a function that copies each blob's data over its diff."""
+    views = [(blob.diff, blob.data) for blob in blobs]
+
+    def copy():
+        for target, source in views:
+            np.copyto(target, source)
+
+    return copy
+
+
+def only(direction, made, index):
+    """Return a function that runs one layer of a net forward or backward."""
+    run = made._forward if direction == "forward" else made._backward
+    return lambda: run(index, index)
+
+
+PARTS = {"gradient": gradient, "growth": growth, "speed": speed}
+
+
+def main(part, folder):
+    kind, why = engine.choose("real")
+    with open(os.path.join(folder, "job.json"), encoding="utf-8") as stream:
+        job = json.load(stream)
+    results = dict(
+        rows=PARTS[part](job, folder),
+        versions="%s, numpy %s, Python %s"
+        % (why.split(",")[0], np.__version__, sys.version.split()[0]),
+    )
+    with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as stream:
+        json.dump(results, stream)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
