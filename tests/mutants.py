@@ -338,7 +338,7 @@ MUTANTS = {
     ],
     "top's diff taken from data": [
         ("softmax_loss", "all", SOFTMAX_SCALE, SOFTMAX_SCALE.replace(".diff", ".data"),
-         "gradient", "bottom scores", "the top's data"),
+         "gradient", "bottom scores", None),
         ("contrastive_loss", "all", PULL, PULL.replace(".diff", ".data"),
          "gradient", "bottom a", "the top's data"),
         ("l2_normalize", "all", "bottom[0].data, top[0].diff, bottom[0].diff",

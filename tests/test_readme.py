@@ -53,7 +53,7 @@ def test_session_is_what_pytest_prints_on_real_caffe(layer, with_caffe):
 
 def rounded(text):
     """Three digits of each number: the last ones differ from machine to machine."""
-    return re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.3g}", text)
+    return re.sub(r" *(-?\d+\.\d+)", lambda match: f" {float(match[1]):.3g}", text)
 
 
 def test_tables_name_everything():

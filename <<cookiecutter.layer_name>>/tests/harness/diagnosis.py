@@ -18,12 +18,15 @@ class Case(object):
 
     def __init__(self, diff, finding, instead, others, numbers):
         self.diff, self.measured, self.wrong = diff, finding.measured, finding.wrong
-        self.noise, self.largest = finding.noise, np.nanmax(np.abs(self.measured)) or 1.0
+        self.noise = finding.noise
         self.instead, self.others, self.numbers = instead, others, numbers
         self.looked = np.isfinite(self.measured)
 
-    def explains(self, expected, diff=None):
-        """Whether expected values are those of backward, wherever there are some."""
+    def explains(self, expected, diff=None, noisier=1.0):
+        """Whether expected values are those of backward, wherever there are some.
+
+        `diff` is used instead of backward's, `noisier` multiplies the rounding to be expected.
+        """
         diff = self.diff if diff is None else diff
         known = np.isfinite(expected)
         expected, diff = expected[known], diff[known]
@@ -32,8 +35,7 @@ class Case(object):
         limit = CLOSE * (
             np.maximum(np.abs(expected), np.abs(diff)) + root_mean_square(expected) / 3
         )
-        noise = self.noise[known] * max(1, np.max(np.abs(expected)) / self.largest)
-        return np.all(np.abs(diff - expected) <= limit + noise)
+        return np.all(np.abs(diff - expected) <= limit + noisier * self.noise[known])
 
 
 def root_mean_square(array):
@@ -51,8 +53,11 @@ def zero(case):
 
 def top_diff(case):
     """Backward uses something else than the top's diff."""
+    largest = np.nanmax(np.abs(case.measured)) or 1.0
     for text, expected in case.instead:
-        if case.explains(expected) and not case.explains(expected, case.measured):
+        noisier = max(1.0, np.nanmax(np.abs(expected)) / largest)
+        fits = case.explains(expected, noisier=noisier)
+        if fits and not case.explains(expected, case.measured):
             return text
     return None
 
