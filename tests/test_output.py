@@ -63,7 +63,10 @@ def test_files(layers, name):
             "tests/harness/net.py",
             "tests/harness/plot.py",
             "tests/harness/prototxt.py",
+            "tests/harness/sources.py",
             "tests/harness/standin.py",
+            "tests/harness/subject.py",
+            "tests/harness/weights.py",
             f"tests/test_{name}.py",
         ]
     )
@@ -137,7 +140,7 @@ def test_names_of_the_module_are_refused_as_class_names(layers):
 def test_harness_is_the_same_in_every_layer(layers):
     first, *others = (folder / "tests" for folder in layers.values())
     shared = ["conftest.py", *(f"harness/{path.name}" for path in (first / "harness").glob("*.py"))]
-    assert len(shared) == 9
+    assert len(shared) == 12
     for other in others:
         for path in shared:
             assert (other / path).read_bytes() == (first / path).read_bytes()
@@ -172,4 +175,4 @@ def test_everything_compiles_on_the_pythons_of_caffe(layers, with_caffe, tmp_pat
     for python, version in (("python2.7", "(2, 7)"), ("python3", "(3, ")):
         result = with_caffe(tmp_path, python, script.name, *sources)
         assert result.returncode == 0, result.stderr
-        assert version in result.stdout and len(sources) == 11 * len(LAYERS)
+        assert version in result.stdout and len(sources) == 14 * len(LAYERS)

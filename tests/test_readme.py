@@ -62,7 +62,7 @@ def test_tables_name_everything():
     assert re.findall(r"^\| `(\w+)` \|", section("The prompts"), re.M) == variables
     assert re.findall(r"^\| `(\w+)` \|", section("The kinds"), re.M) == list(KINDS)
     checks = PROJECT / "<<cookiecutter.layer_name>>" / "tests" / "harness" / "checks.py"
-    names = re.findall(r'^    \("(\w+)", check_', checks.read_text(), re.M)
+    names = re.findall(r'^    \("(\w+)", (?:sources\.)?check_', checks.read_text(), re.M)
     assert re.findall(r"^\| `(\w+)` \|", section("The checks"), re.M) == names
     targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M)
     for target in re.findall(r"`make (\w+)", README):

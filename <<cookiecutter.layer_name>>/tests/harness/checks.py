@@ -4,167 +4,21 @@ A check raises Failure with a text for the author of the layer, and knows of the
 its fragment says.
 """
 
-import contextlib
 import importlib
 import itertools
 import os
-import random
 import sys
 import textwrap
 import traceback
 
 import numpy as np
 
-from . import diagnosis, engine, gradient, net, plot
+from . import diagnosis, engine, gradient, net, plot, sources
 from .net import Failure
+from .subject import BATCHES, DRAWS, EXACT, ROWS, Subject, Unchecked, all_equal, same, show
+from .weights import check_weights, move_weights
 
-BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
-DRAWS = 2 * len(BATCHES)  # of bottoms and top diffs, for each gradient
 MOST_COMBINATIONS = 4  # wanted bottoms up to which every combination of propagate_down is tried
-EPOCH = 7  # batches in an epoch, where the layer lets us say so: the last round is not full
-FEW = 6  # batches looked at where it does not
-ROWS = 5  # of a table in a message
-EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
-GUARD = "make and fill weights in setup, only if len(self.blobs) == 0"
-KEEP = "only setup fills weights, only Caffe changes them; statistics want param { lr_mult: 0 }"
-STALE = "every pass must look into self.blobs anew: kept copies and views of weights go stale"
-
-
-class Unchecked(Exception):
-    """The author left nothing to check."""
-
-
-class Subject(object):
-    """The layer under test: its fragment, the engine, and what its author wrote."""
-
-    def __init__(self, caffe, fragment, make_bottoms, expected_tops, seed, pictures=None):
-        self.caffe, self.fragment, self.seed = caffe, fragment, seed
-        self.pictures = pictures
-        self._make_bottoms, self._expected_tops = make_bottoms, expected_tops
-        self.rng = np.random.RandomState(seed % 2**32)
-
-    def bottoms(self, batch, draw=0):
-        """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
-        rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
-        arrays = self._make_bottoms(rng, batch)
-        need_list("make_bottoms", arrays, self.fragment.bottoms)
-        return [np.array(array, np.float32) for array in arrays]
-
-    def expected(self, layer_net, arrays):
-        """Return the author's list of expected tops, None where unchecked."""
-        params = dict(layer_net.params(), **self.fragment.params)
-        tops = self._expected_tops([array.astype(np.float64) for array in arrays], params)
-        if tops is None:
-            raise Unchecked("expected_tops returns None: the values of the tops are unchecked")
-        need_list("expected_tops", tops, self.fragment.tops)
-        return tops
-
-    def net(self, arrays, **options):
-        """Return a LayerNet for such bottoms; random numbers start anew."""
-        self.reseed()
-        return net.LayerNet(self.caffe, self.fragment, arrays, **options)
-
-    def forward(self, layer_net, arrays):
-        """Return the tops; random numbers start anew, so that dropout drops the same."""
-        self.reseed()
-        return layer_net.forward(arrays)
-
-    def reseed(self):
-        random.seed(self.seed)
-        np.random.seed(self.seed % 2**32)
-        self.caffe.set_random_seed(self.seed % 2**31 + 1)
-
-    def epoch(self, size=None):
-        """Return the layer with a short epoch, its batch_size, and how many batches that has.
-
-        Where there are no such keys the epoch is unknown: the layer as it is, None, some batches.
-        """
-        keys = dict(self.net([]).params(), **self.fragment.params)
-        if not all(type(keys.get(key)) is int for key in ("batch_size", "samples")):
-            return self.fragment.layer, None, FEW
-        size = size or keys["batch_size"]
-        short = dict(batch_size=size, samples=EPOCH * size + size // 2)
-        return self.fragment.with_params(dict(self.fragment.params, **short)), size, EPOCH
-
-    def sequence(self, count, **options):
-        """Return the tops of so many forwards of a new net of a layer without bottoms."""
-        layer_net = self.net([], **options)
-        return [self.forward(layer_net, []) for _ in range(count)]
-
-    def diffs_like(self, arrays):
-        """Return random diffs between 0.5 and 1.5 of either sign."""
-        return [
-            self.rng.uniform(0.5, 1.5, array.shape) * self.rng.choice([-1, 1], array.shape)
-            for array in arrays
-        ]
-
-    def top_diffs(self, tops, draw=0):
-        """Return random top diffs; every top weighs the same, scalars change sign with the draw."""
-        diffs = []
-        for top, diff in zip(tops, self.diffs_like(tops)):
-            size = np.sqrt(np.mean(np.square(top))) if top.size else 0
-            diff = np.abs(diff) * (-1) ** draw if top.size == 1 else diff
-            diffs.append((diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32))
-        return diffs
-
-    def backward(self, layer_net, top_diffs, arrays):
-        """Return the diffs of bottoms and weights, once it is sure that they are well defined.
-
-        Backward must give the same twice, write each diff of a wanted bottom, whatever was in it,
-        and add to those of weights, over which Caffe sums (iter_size).
-        """
-        garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
-        diffs = layer_net.backward(top_diffs, garbage)
-        other_top_diffs = self.diffs_like(top_diffs)
-        second = layer_net.backward(other_top_diffs, other)
-        again = layer_net.backward(top_diffs, garbage)
-        what = "backward run again after the same forward gave another diff of"
-        same(what, layer_net.variables, again, diffs)
-        bottoms = len(arrays)
-        offsets = [1 + np.max(np.abs(diff)) for diff in diffs[bottoms:]]
-        again = layer_net.backward(top_diffs, other, offsets)
-        for i in range(bottoms):
-            if self.fragment.wanted[i]:
-                written(layer_net.variables[i], diffs[i], again[i], garbage[i], other[i])
-        what = "backward must add to the diff, over which Caffe sums, not overwrite it, of"
-        limits = [np.float64(1e-5 * offset) for offset in offsets]
-        same(what, layer_net.variables[bottoms:], again[bottoms:], diffs[bottoms:], limits)
-        self.forward(layer_net, arrays)
-        first = layer_net.backward(other_top_diffs, self.diffs_like(arrays))
-        what = (
-            "backward after one with other top diffs gave another than after forward, the diff of"
-        )
-        wanted = [i for i in range(len(first)) if i >= bottoms or self.fragment.wanted[i]]
-        rows = [[values[i] for i in wanted] for values in (layer_net.variables, second, first)]
-        same(what, *rows)
-        return diffs
-
-
-def written(name, diff, again, garbage, other):
-    """Raise Failure unless a diff was written, both times, over the garbage that was there."""
-    left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
-    if np.any(left):
-        raise Failure(
-            "backward left %d of %d elements of the diff of %s as they were, such as %s: "
-            "it must write them all" % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
-        )
-    if not np.allclose(again, diff) and np.allclose(again - diff, other - garbage, 1e-3, 1e-3):
-        raise Failure(
-            "backward adds to what is in the diff of %s: it must overwrite it, "
-            "Caffe does not clear it" % name
-        )
-    same("backward depends on what was in the diff of", [name], [again], [diff])
-
-
-def need_list(function, arrays, names):
-    """Raise Failure unless the author's function returned a list with an array for each name."""
-    is_list = isinstance(arrays, (list, tuple))
-    if not is_list or len(arrays) != len(names):
-        got = "%d" % len(arrays) if is_list else type(arrays).__name__
-        raise Failure(
-            "%s: expected a list with an array for each blob in the prototxt (%s), got %s"
-            % (function, ", ".join(names), got)
-        )
 
 
 def check_load(subject):
@@ -274,93 +128,6 @@ def check_batch(subject):
             )
 
 
-def check_sequence(subject):
-    """Every new net of a layer without bottoms gives the same tops, forward after forward."""
-    layer, _, epoch = subject.epoch()
-    first = subject.sequence(2 * epoch + 1, layer=layer)
-    nets = [subject.net([], layer=layer) for _ in range(2)]
-    for step, tops in enumerate(first):
-        what = "forward %d of a second net gave something else than that of the first:" % step
-        for other in nets:
-            same(what, other.tops, subject.forward(other, []), tops, EXACT)
-
-
-def check_phases(subject):
-    """TRAIN and TEST work, and do not give the same samples."""
-    layer, size, epoch = subject.epoch()
-    train, test = [subject.sequence(epoch, layer=layer, phase=phase) for phase in (0, 1)]
-    changes = any(not all_equal(tops, train[0]) for tops in train)
-    same_batches = changes and all(all_equal(*tops) for tops in zip(train, test))
-    if same_batches or same_samples(train, test, size):
-        raise Failure(
-            "TRAIN and TEST give the same %s: use self.phase, or have one layer for each with "
-            "include { phase: ... }; a net tested on what it is trained on shows nothing"
-            % ("batches" if same_batches else "samples")
-        )
-
-
-def same_samples(train, test, size):
-    """Whether most samples of an epoch in TRAIN are in one in TEST, too, and differ."""
-    samples = []
-    for batches in (train, test):
-        tops = [[t for t in tops if t.ndim and len(t) == size] for tops in batches]
-        rows = [[t[i].tobytes() for t in batch] for batch in tops for i in range(size or 0)]
-        samples.append(set(tuple(row) for row in rows if row))
-    distinct = len(samples[0]) > 0.9 * len(train) * (size or len(train))
-    return distinct and len(samples[0] & samples[1]) > 0.5 * len(samples[0])
-
-
-def check_ranks(subject):
-    """Batch k of rank r of n solvers is batch k n + r of one solver alone."""
-    layer, size, epoch = subject.epoch()
-    alone = subject.sequence(2 * epoch, layer=layer)
-    for count in (2, 3):
-        rounds = epoch // count
-        for rank in range(count):
-            with solver(subject.caffe, rank, count):
-                batches = subject.sequence(2 * rounds if size else rounds, layer=layer)
-            for k, tops in enumerate(batches):
-                index = k // rounds * epoch + k % rounds * count + rank
-                what = "forward %d of rank %d of %d is not batch %d of one solver alone:" % (
-                    k, rank, count, index
-                )  # fmt: skip
-                same(what, subject.fragment.tops, tops, alone[index], EXACT, ("rank", "alone"))
-
-
-@contextlib.contextmanager
-def solver(caffe, rank, count):
-    """Let Caffe say that this process is one of several solvers."""
-    try:
-        before = caffe.solver_rank(), caffe.solver_count()
-        caffe.set_multiprocess(True)
-    except AttributeError:
-        raise Unchecked("this Caffe knows of no solver_rank")
-    try:
-        caffe.set_solver_rank(rank)
-        caffe.set_solver_count(count)
-        yield
-    finally:
-        caffe.set_multiprocess(False)
-        caffe.set_solver_rank(before[0])
-        caffe.set_solver_count(before[1])
-
-
-def check_batch_size(subject):
-    """The tops follow the key batch_size."""
-    _, size, _ = subject.epoch()
-    usual = subject.sequence(1)[0]
-    for other in (1, size + 1):
-        layer, _, _ = subject.epoch(other)
-        for name, before, top in zip(
-            subject.fragment.tops, usual, subject.sequence(1, layer=layer)[0]
-        ):
-            if before.shape[:1] == (size,) and top.shape[:1] != (other,):
-                raise Failure(
-                    "with batch_size %d top %s has the shape %s, with %d it has %s"
-                    % (other, name, top.shape, size, before.shape)
-                )
-
-
 def check_expected_tops(subject):
     """Forward gives what the author's expected_tops says."""
     for draw, batch in enumerate(BATCHES):
@@ -429,13 +196,6 @@ def check_gradient(subject):
                         case = diagnosis.Case(diffs[i], found, instead, others, numbers)
                         lines += diagnosis.explain(case)
                     raise Failure("\n  ".join(lines))
-
-
-def move_weights(layer_net, rng):
-    """Move the weights off their initial values, at which a mistake may not show."""
-    for weight in layer_net.weights:
-        size = max(1.0, np.sqrt(np.mean(np.square(weight.data))))
-        weight.data[...] += 0.1 * size * rng.randn(*weight.data.shape)
 
 
 def forward_of(subject, layer_net, arrays, i):
@@ -534,84 +294,6 @@ def combinations(wanted):
     return [[i in some for i in range(len(wanted))] for some in chosen]
 
 
-def check_weights(subject):
-    """The layer takes the weights it is given, keeps them, and computes with them alone."""
-    arrays = subject.bottoms(BATCHES[0])
-    first, kept, loaded, changed, sharing, keeper = [subject.net(arrays) for _ in range(6)]
-    values = new_weights(subject, keeper, arrays)
-    kept.set_values(values)
-    keeps_weights(subject, kept)
-    made = subject.net(arrays)
-    diffs = subject.top_diffs(subject.forward(kept, arrays)), subject.diffs_like(arrays)
-    expected = []
-    for _ in range(2):
-        made.set_values(values)  # again, since a pass may change those of rate 0
-        expected.append((subject.forward(made, arrays), made.backward(*diffs)))
-    for layer_net in (changed, sharing):
-        subject.forward(layer_net, arrays)
-    keeper.net.share_with(sharing.net)  # or else the memory that stale views show is freed
-    sharing.net.share_with(first.net)
-    first.set_values(values)
-    for layer_net in (loaded, changed):
-        layer_net.load(first)
-    for what, layer_net, (tops, gradients) in (
-        ("loaded", loaded, expected[0]),
-        ("changed", changed, expected[1]),
-        ("shared", sharing, expected[1]),
-    ):
-        for kind, names, found, wanted in (
-            ("top", layer_net.tops, subject.forward(layer_net, arrays), tops),
-            ("diff", layer_net.variables, layer_net.backward(*diffs), gradients),
-        ):
-            text = "%s weights give another %s than those set by hand:" % (what, kind)
-            advised(STALE, text, names, found, wanted, None, (what, "set"))
-
-
-def advised(advice, *arguments):
-    """Call `same` and add a line with advice to its Failure."""
-    try:
-        same(*arguments)
-    except Failure as error:
-        raise Failure("%s\n  %s" % (error, advice))
-
-
-def new_weights(subject, layer_net, arrays):
-    """Return other values for all weights; those of rate 0 stay where forward refuses others."""
-    move_weights(layer_net, subject.rng)
-    values = layer_net.values()
-    for weight in layer_net.fixed:  # running means, masks, tables
-        weight.data[...] += 0.1 * np.abs(subject.rng.randn(*weight.data.shape))
-    others = layer_net.values()
-    try:
-        tops = subject.forward(layer_net, arrays)
-        usable = all(np.all(np.isfinite(top)) for top in tops)
-    except Exception:
-        usable = False
-    return [np.nan_to_num(value) for value in (others if usable else values)]
-
-
-def keeps_weights(subject, layer_net):
-    """Raise Failure if a pass at any batch size makes weights or changes those that are trained."""
-    count, before = len(layer_net.all_weights), [w.data.copy() for w in layer_net.weights]
-
-    def need_same(what):
-        if len(layer_net.all_weights) != count:
-            text = "%s made weights, %d instead of %d\n  %s"
-            raise Failure(text % (what, len(layer_net.all_weights), count, GUARD))
-        names = layer_net.variables[len(layer_net.bottoms) :]
-        found = [weight.data for weight in layer_net.weights]
-        advised(KEEP, what + " changed", names, found, before, EXACT)
-
-    for batch in BATCHES:
-        arrays = subject.bottoms(batch)
-        layer_net.reshape(arrays)
-        need_same("reshape")
-        tops = subject.forward(layer_net, arrays)
-        need_same("forward")
-        layer_net.backward(subject.top_diffs(tops), subject.diffs_like(arrays))
-        need_same("backward")
-
-
 def check_counts(subject):
     """Another number of bottoms or tops is refused, or it makes a difference."""
     arrays, tops = subject.bottoms(BATCHES[0]), len(subject.fragment.tops)
@@ -642,10 +324,6 @@ def refused(what, subject, arrays, tops, reference):
         return
     if not all(used):
         raise Failure("the layer takes %s and ignores it: setup must check the counts" % what)
-
-
-def all_equal(left, right):
-    return len(left) == len(right) and all(np.array_equal(a, b) for a, b in zip(left, right))
 
 
 # What stands in for a value of another type, such that no conversion takes it by accident.
@@ -687,42 +365,6 @@ def check_param_str(subject):
             )
 
 
-def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
-    """Raise Failure with a table where an array is not the one expected.
-
-    Without tolerances arrays may differ by rounding, as sums do in another place in memory.
-    """
-    for name, left, right, limit in zip(
-        names, found, expected, tolerances or itertools.repeat(None)
-    ):
-        left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
-        if left.shape != right.shape:
-            raise Failure(
-                "%s %s: the shape %s instead of %s" % (what, name, left.shape, right.shape)
-            )
-        if limit is None:
-            finite = np.abs(right[np.isfinite(right)])
-            limit = 1e-6 * (np.abs(right) + (np.max(finite) if finite.size else 0.0))
-        equal = (left == right) | (np.isnan(left) & np.isnan(right))
-        wrong = ~(equal | (np.abs(left - right) <= limit))
-        if np.any(wrong):
-            lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
-            lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
-            errors = np.abs(left - right)
-            errors = np.where(wrong, np.where(np.isnan(errors), np.inf, errors), -1).ravel()
-            for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
-                index = np.unravel_index(flat, wrong.shape)
-                lines.append(
-                    "  %-16s %13.6g %13.6g %11.3g"
-                    % (show(index), left[index], right[index], left[index] - right[index])
-                )
-            raise Failure("\n".join(lines))
-
-
-def show(index):
-    return "[" + ", ".join(str(i) for i in index) + "]"
-
-
 def always(fragment):
     return True
 
@@ -745,10 +387,10 @@ CHECKS = (
     ("shapes", check_shapes, always),
     ("forward", check_forward, has_bottoms),
     ("batch", check_batch, has_bottoms),
-    ("sequence", check_sequence, is_source),
-    ("phases", check_phases, lambda f: is_source(f) and not f.layer.all("include")),
-    ("ranks", check_ranks, lambda f: is_source(f) and f.phase == 0),
-    ("batch_size", check_batch_size, lambda f: is_source(f) and "batch_size" in f.params),
+    ("sequence", sources.check_sequence, is_source),
+    ("phases", sources.check_phases, lambda f: is_source(f) and not f.layer.all("include")),
+    ("ranks", sources.check_ranks, lambda f: is_source(f) and f.phase == 0),
+    ("batch_size", sources.check_batch_size, lambda f: is_source(f) and "batch_size" in f.params),
     ("expected_tops", check_expected_tops, always),
     ("gradient", check_gradient, wants_gradient),
     ("propagate_down", check_propagate_down, wants_gradient),
