@@ -4,7 +4,7 @@
     bench.py [--write] [PART...]
 
 prints tables: gradient, growth, generation, speed, or only the PARTs named. --write also puts
-those of a whole run into benchmarks/README.md, between its `<!-- bench: PART -->` marks.
+them into benchmarks/README.md, between its `<!-- bench: PART -->` marks.
 """
 
 import argparse
@@ -345,13 +345,13 @@ def write(blocks):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write a whole run to README.md")
+    parser.add_argument("--write", action="store_true", help="write them to README.md, too")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     arguments = parser.parse_args()
     wanted = arguments.parts or list(PARTS)
     unknown = [name for name in wanted if name not in PARTS]
-    if unknown or (arguments.write and arguments.parts):
-        parser.error(f"unknown: {', '.join(unknown)}" if unknown else "--write is for a whole run")
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}")
     blocks = {}
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="caffe-pylayer-bench-") as folder:
@@ -370,6 +370,8 @@ def main():
         ]) + "\n\n"  # fmt: skip
         print("\n## versions\n" + blocks["versions"])
     if arguments.write:
+        if arguments.parts:
+            del blocks["versions"]  # they are of the last whole run
         write(blocks)
 
 

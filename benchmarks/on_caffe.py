@@ -291,7 +291,8 @@ def directions(layer, size, peer):
         fragment = net.Fragment(layer.path)
         message, batch = fragment.layer, max(1, size // 48)
         if not fragment.bottoms:
-            params = dict(fragment.params, batch_size=batch, samples=2 * batch)
+            epoch = 60 if size <= 10**6 else 2  # batches: the default, or what memory has room for
+            params = dict(fragment.params, batch_size=batch, samples=epoch * batch)
             message = fragment.with_params(params)
         arrays = [np.random.randn(10, 10, size // 100) for _ in fragment.bottoms]
         messages = [message] + ([peer_layer(layer, peer, batch)] if peer else [])
