@@ -12,7 +12,9 @@ if not (out and os.path.exists(os.path.join(out, NAME))):
     folder = os.path.join(out, NAME) if out else os.getcwd()
     shown = os.path.relpath(folder, os.environ.get("PWD", os.path.dirname(folder)))
     if not shown.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
-        shown = "'" + shown.replace("'", "'\"'\"'") + "'"  # as shlex, which takes time to import
+        import shlex  # here, because it takes time
+
+        shown = shlex.quote(shown)
     print(f"""
   cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe
   edit {NAME}.py and the two functions in tests/test_{NAME}.py, then test again

@@ -1,11 +1,11 @@
 """A data layer on real Caffe: epochs, phases and solvers; broken on purpose it is red."""
 
 import json
-import shutil
 
 import pytest
 
 from conftest import ENGINES
+from test_broken import red
 
 SCRIPT = """
 import json, os, sys
@@ -142,16 +142,7 @@ def layer(bake):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_broken_layer_is_red(layer, own_tests, tmp_path, engine, name):
     before, after, check, words = BROKEN[name]
-    folder = tmp_path / "broken"
-    shutil.copytree(layer, folder)
-    module = folder / "broken.py"
-    text = module.read_text()
-    assert before in text
-    module.write_text(text.replace(before, after))
-    found = own_tests(engine, folder)
-    assert found.exit_code == 1, found.output
-    assert f"test_broken[{check}]" in found.red, found.output
-    assert words in found.output.split("= FAILURES =")[1].split("- generated xml")[0]
+    assert words in red(layer, own_tests, tmp_path, engine, [(before, after)], {check})
 
 
 # Layers that give data and know nothing of this project.

@@ -151,5 +151,6 @@ HYPOTHESES = (zero, top_diff, factor, other_bottom, transposed, offset, rounded)
 
 def explain(case):
     """Return lines: the first hypothesis that holds, and where the wrong elements are."""
-    texts = [hypothesis(case) for hypothesis in HYPOTHESES]
-    return [text for text in texts if text][:1] + [text for text in [place(case)] if text]
+    texts = (hypothesis(case) for hypothesis in HYPOTHESES)
+    first = next((text for text in texts if text), None)
+    return [text for text in (first, place(case)) if text]
