@@ -121,7 +121,7 @@ class LayerNet(object):
             if trained:
                 message.fields.append(("loss_weight", 1))
         text += str(prototxt.Message([("layer", message)]))
-        text = text if isinstance(text, bytes) else text.encode("utf-8")
+        text = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
         self.net = load(caffe, text, fragment.phase if phase is None else phase)
         rates = [param.get("lr_mult", 1) for param in fragment.layer.all("param")]
         self.all_weights = self.net.params.get(message.get("name", ""), ())

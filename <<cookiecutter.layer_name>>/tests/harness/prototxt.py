@@ -1,10 +1,10 @@
 """Protobuf text format, as much of it as nets use: parse it, read it, write it."""
 
-import io
+import collections
 import re
 
 TOKEN = re.compile(
-    r"""(?P<space>(?:\s|\#[^\n]*)+)
+    r"""(?P<space>(?:[ \t\r\n\v\f]|\#[^\n]*)+)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[fF]?))
@@ -23,15 +23,24 @@ LETTERS = {
 }
 
 
+DEEPEST = 100  # of messages in messages
+# Where a field stands: offsets of its first and after its last byte; those of its string literals.
+Place = collections.namedtuple("Place", "start end literals")
+
+
 class Word(str):
     """A bare word of the text format: true, false or an enum value such as TEST."""
 
 
 class Message(object):
-    """The fields of a message, pairs of name and value in the order of the file."""
+    """The fields of a message, pairs of name and value in the order of the file.
+
+    One that was parsed has a Place for each.
+    """
 
     def __init__(self, fields=()):
         self.fields = list(fields)
+        self.places = []
 
     def all(self, name):
         """Return the list of values of a field."""
@@ -67,19 +76,17 @@ def fits(value, kind):
 
 def load(path):
     """Return the Message in a file; ValueError with line and column where it does not parse."""
-    with io.open(path, encoding="utf-8") as stream:
+    with open(path, "rb") as stream:
         return parse(stream.read(), path)
 
 
-def parse(text, path="text"):
-    """Return the Message that text holds; ValueError with line and column."""
-    tokens, end = [], 0
+def parse(data, path="text"):
+    """Return the Message in data, bytes; ValueError with line and column."""
+    text, tokens, end = data.decode("latin-1"), [], 0  # a character a byte
     while end < len(text):
         match = TOKEN.match(text, end)
         if not match:
-            raise _error(
-                path, text, end, "a name, value or bracket, got %.20s" % text[end:].split("\n")[0]
-            )
+            raise _error(path, text, end, "a name, value or bracket", text[end:].split("\n")[0])
         if match.lastgroup != "space":
             tokens.append((match.lastgroup, match.group(), end))
         end = match.end()
@@ -89,7 +96,7 @@ def parse(text, path="text"):
 
 class _Parser(object):
     def __init__(self, text, path, tokens):
-        self.text, self.path, self.tokens, self.at = text, path, tokens, 0
+        self.text, self.path, self.tokens, self.at, self.depth = text, path, tokens, 0, 0
 
     def take(self, *wanted):
         """Return the next token's text if its kind or text is one of those wanted, else None."""
@@ -104,22 +111,35 @@ class _Parser(object):
         text = self.take(*wanted)
         if text is None:
             _, got, place = self.tokens[self.at]
-            raise _error(self.path, self.text, place, "%s, got %.20r" % (" or ".join(wanted), got))
+            raise _error(self.path, self.text, place, " or ".join(wanted), got)
         return text
 
     def message(self, end):
         message = Message()
+        self.depth += 1
+        if self.depth > DEEPEST:
+            place = self.tokens[self.at][2]
+            raise _error(self.path, self.text, place, "at most %d levels" % DEEPEST, "more")
         while self.take(end) is None:
+            start = self.tokens[self.at][2]
             name = str(self.need("word", end))
             colon = self.take(":")
             if self.take("["):
                 while not self.take("]"):
-                    message.fields.append((name, self.value(True)))
+                    self.field(message, name, True, self.tokens[self.at][2])
                     self.take(",")
             else:
-                message.fields.append((name, self.value(colon)))
+                self.field(message, name, colon, start)
             self.take(",", ";")
+        self.depth -= 1
         return message
+
+    def field(self, message, name, colon, start):
+        first = self.at
+        message.fields.append((name, self.value(colon)))
+        read = [(place, place + len(text)) for _, text, place in self.tokens[first : self.at]]
+        string = self.tokens[first][0] == "string"
+        message.places.append(Place(start, read[-1][1], read if string else []))
 
     def value(self, colon):
         for opening, closing in ("{}", "<>"):
@@ -148,14 +168,17 @@ def _unescape(quoted):
             return LETTERS.get(letter, letter)
         return bytes(bytearray([int(octal, 8) & 255 if octal else int(hexadecimal, 16)]))
 
-    raw = ESCAPE.sub(character, quoted[1:-1].encode("utf-8"))
-    return raw if str is bytes else raw.decode("utf-8")
+    raw = ESCAPE.sub(character, quoted[1:-1].encode("latin-1"))
+    return raw if str is bytes else raw.decode("utf-8", "surrogateescape")
 
 
-def _error(path, text, place, expected):
+def _error(path, text, place, expected, got):
     line = text.count("\n", 0, place) + 1
-    column = place - (text.rfind("\n", 0, place) + 1) + 1
-    return ValueError("%s:%d:%d: expected %s" % (path, line, column, expected))
+    before = text[text.rfind("\n", 0, place) + 1 : place]
+    before, got = [part.encode("latin-1").decode("utf-8", "replace") for part in (before, got)]
+    got = re.sub("[\x00-\x1f\x7f]", "?", got)
+    message = "%s:%d:%d: expected %s, got %.20s" % (path, line, len(before) + 1, expected, got)
+    return ValueError(str(message) if str is not bytes else message.encode("utf-8"))
 
 
 def _lines(message, indent=""):

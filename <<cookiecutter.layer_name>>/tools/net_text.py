@@ -1,0 +1,146 @@
+"""The text of a net, one character a byte: its layers, where their names stand, edits of them."""
+
+import collections
+import itertools
+import os
+import re
+import sys
+
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(FOLDER, "tests", "harness"))
+import prototxt  # noqa: E402
+
+del sys.path[0]
+
+# A string field of a layer: its value, and (start, end) of the literals that it is written as.
+Reference = collections.namedtuple("Reference", "value literals")
+
+
+class Refusal(Exception):
+    """Why nothing was changed, in one line."""
+
+
+class Net(object):
+    """The layers of a net, the inputs that no layer gives, and the states that make a difference.
+
+    Refusal, with line and column, where the text does not parse or holds no layer { }.
+    """
+
+    def __init__(self, text, path):
+        self.text, self.path = text, path
+        try:
+            self.message = prototxt.parse(text.encode("latin-1"), path)
+        except ValueError as error:
+            raise Refusal(str(error))
+        fields = zip(self.message.fields, self.message.places)
+        self.layers = [Layer(value, place) for (name, value), place in fields if name == "layer"]
+        self.inputs = self.message.all("input")
+        solver = self.message.get("net") or self.message.get("train_net")
+        in_lists = [layer for layer in self.layers if not text.startswith("layer", layer.start)]
+        for wrong, expected, got in (
+            (self.message.all("layers"), "layer { }", OLD_LAYERS),
+            (solver and not self.layers, "a net", "a solver; its net: %s" % solver),
+            (not self.layers, "a net", "no layer { }"),
+            (in_lists, "each layer as layer { }", "layer: [ ]"),
+        ):
+            if wrong:
+                raise Refusal("%s: expected %s, got %s" % (path, expected, got))
+        self.states = _states(self.layers)
+
+    def blobs(self):
+        """Return the names of all blobs."""
+        return self.inputs + [top.value for layer in self.layers for top in layer.tops]
+
+    def active(self, state):
+        """Return (index, layer) of the layers that Caffe takes into a net of that state."""
+        return [pair for pair in enumerate(self.layers) if included(pair[1].rules, state)]
+
+    def last(self, blob, state):
+        """Return the index of the last layer that gives a blob; -1 for an input, None for none."""
+        found = [i for i, layer in self.active(state) if layer.gives(blob)]
+        return found[-1] if found else (-1 if blob in self.inputs else None)
+
+
+OLD_LAYERS = "layers { } of an old Caffe; first run: upgrade_net_proto_text OLD NEW"
+
+
+class Layer(object):
+    """A layer of a net: its message, and where it and its names stand in the text."""
+
+    def __init__(self, message, place):
+        self.message, self.start, self.end = message, place.start, place.end
+        self.name, self.type = message.get("name", ""), message.get("type", "")
+        self.rules = [pair for pair in message.fields if pair[0] in ("include", "exclude")]
+        self.names, self.types, self.bottoms, self.tops = (
+            [
+                Reference(value, where.literals)
+                for (name, value), where in zip(message.fields, message.places)
+                if name == field and where.literals
+            ]
+            for field in ("name", "type", "bottom", "top")
+        )
+
+    def reads(self, blob):
+        """Whether the blob is a bottom."""
+        return any(bottom.value == blob for bottom in self.bottoms)
+
+    def gives(self, blob):
+        """Whether the blob is a top."""
+        return any(top.value == blob for top in self.tops)
+
+
+def _states(layers):
+    """Return the (phase, stages, level) between which the rules of the layers can tell."""
+    rules = [rule for layer in layers for _, rule in layer.rules]
+    stages = {stage for rule in rules for stage in rule.all("stage") + rule.all("not_stage")}
+    bounds = {bound for rule in rules for bound in rule.all("min_level") + rule.all("max_level")}
+    groups = [set(), stages] + [{stage} for stage in sorted(stages)]
+    levels = {0} | {bound + step for bound in bounds for step in (-1, 0, 1)}
+    return list(itertools.product(("TRAIN", "TEST"), groups, sorted(levels)))
+
+
+def included(rules, state):
+    """Whether a layer with these include and exclude fields is in a net of that state."""
+    phase, stages, level = state
+    number = str(int(phase == "TEST"))
+    met = [
+        name
+        for name, rule in rules
+        if str(rule.get("phase", phase)) in (phase, number)
+        and rule.get("min_level", level) <= level <= rule.get("max_level", level)
+        and stages.issuperset(rule.all("stage"))
+        and stages.isdisjoint(rule.all("not_stage"))
+    ]
+    return "exclude" not in met and ("include" in met or "include" not in dict(rules))
+
+
+def one_line(name, message):
+    """Return the text of a message field in one line."""
+    return "%s { %s }" % (name, " ".join(str(message).split()))
+
+
+def escaped(value, quote='"'):
+    """Return what stands between quotes for a value."""
+    raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+    return re.sub(
+        "[\\\\%s\x00-\x1f\x7f]" % quote,
+        lambda match: "\\%03o" % ord(match.group()),
+        raw.decode("latin-1"),
+    )
+
+
+def renamed(text, reference, value):
+    """Return the edits that give a reference another value, in quotes of the same kind."""
+    if reference.value == value:
+        return []
+    start, end = reference.literals[0]
+    quote = text[start]
+    first = (start, end, quote + escaped(value, quote) + quote)
+    return [first] + [(start + 1, end - 1, "") for start, end in reference.literals[1:]]
+
+
+def edited(text, edits):
+    """Return the text after edits, each (start, end, what stands there then)."""
+    for start, end, new in sorted(edits, key=lambda edit: edit[:2], reverse=True):
+        text = text[:start] + new + text[end:]
+    return text

@@ -1,0 +1,517 @@
+#!/usr/bin/env python3
+"""Put the layer into a net, or take it out again, and leave every other byte of the net alone.
+
+A layer with bottoms and tops goes after a blob, and whatever read the blob then reads the layer's
+first top. A loss or a metric (loss_weight, or every propagate_down false) goes to the end of the
+net, a layer without bottoms to its start, and nothing else changes.
+"""
+
+import argparse
+import collections
+import difflib
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+from net_text import FOLDER, Net, Refusal, edited, escaped, included, one_line, prototxt, renamed
+
+FRAGMENT = os.path.join(FOLDER, "<<cookiecutter.layer_name>>.prototxt")
+EXAMPLES = """examples:
+  python3 tools/splice.py net.prototxt --after conv1              shows what would change
+  python3 tools/splice.py net.prototxt --after conv1 --in-place   changes it
+  python3 tools/splice.py net.prototxt --after fc8 --bottom label -o new.prototxt
+  python3 tools/splice.py net.prototxt --split loss --in-place
+  python3 tools/splice.py net.prototxt --remove <<cookiecutter.layer_name>> --in-place
+"""
+# The comment above what was put in, for --remove: the strings of other layers that were replaced.
+HEADER = "# splice.py --remove %s takes %s out%s"
+BACK = ", and puts back:"
+COMMENT = re.compile(
+    r"^# splice\.py --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out"
+    r"(?:%s)?\r?\n(?P<records>(?:#   [^\n]*\n)*)" % BACK,
+    re.MULTILINE,
+)
+RECORD = re.compile(
+    r"""^\#\ \ \ (.*)\ (bottom|type|without)\ ((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\ )+)\r?$""",
+    re.MULTILINE | re.VERBOSE,
+)
+# What Caffe takes for granted in a ...Loss, but not any more once a layer reads its top.
+WEIGHT = " loss_weight: 1"
+# Fields of a SoftmaxWithLoss that can stay when it is split.
+SPLITTABLE = "name type bottom top loss_weight propagate_down include exclude softmax_param"
+# Layers whose top has the shape of their bottom, and those whose top has a height and a width.
+SAME_SHAPE = (
+    "ReLU PReLU ELU Sigmoid TanH AbsVal BNLL Exp Log Power Dropout BatchNorm MVN LRN Scale Bias "
+    "Threshold Softmax Split Eltwise Concat"
+)
+SPATIAL = "Convolution Deconvolution Im2col Crop"
+
+
+# Putting in.
+
+
+def put_in(net, fragment, after=None, further=(), name=None):
+    """Return the net's text with the fragment's layer in it, and a line that says where."""
+    layer = fragment.layers[0]
+    bottoms = [blob for blob in [after] if blob is not None] + list(further)
+    own = [bottom.value for bottom in layer.bottoms]
+    if not bottoms and not _passes_on(layer) and set(own) <= set(net.blobs()):
+        bottoms = own
+    _need_bottoms(net, layer, bottoms, "--after and --bottom")
+    name, tops = _new_names(layer, name)
+    there = [state for state in net.states if _has(net, bottoms, state)]
+    if not there:
+        raise Refusal("%s: no net has all of %s: see include" % (net.path, ", ".join(bottoms)))
+    rules = _rules(net, layer, bottoms, there)
+    states = [state for state in there if included(layer.rules, state)]
+    _need_free(net, states, name, tops)
+
+    index, readers, where = len(net.layers) - 1, [], "at the end, reading " + ", ".join(bottoms)
+    if not bottoms:
+        index, where = -1, "before the other layers"
+    elif _passes_on(layer):
+        index = max(net.last(blob, state) for state in there for blob in bottoms)
+        readers = _readers(net, bottoms[0], index, there, states)
+        names = ", ".join(reader.name for reader in readers) or "no layer"
+        where = "after %s, read by %s" % (bottoms[0], names)
+    edits, records = [], []
+    for loss in _losses_to_weigh(net, layer, bottoms):
+        end = loss.types[-1].literals[-1][1]
+        edits.append((end, end, WEIGHT))
+        records.append('%s without "%s"' % (escaped(loss.name), WEIGHT))
+    for reader in readers:
+        for bottom in reader.bottoms:
+            if bottom.value == bottoms[0]:
+                edits += renamed(net.text, bottom, tops[0])
+                records.append(_record(net, reader, "bottom", bottom))
+    text = _written(fragment, name, bottoms, tops, rules)
+    edits.append(_block(net, index, name, [text], records))
+    return edited(net.text, edits), "%s %s" % (name, where)
+
+
+def _passes_on(layer):
+    """Whether others are to read a layer's top for its bottom: not a source, loss or metric."""
+    message = layer.message
+    flags = [prototxt.boolean(flag) for flag in message.all("propagate_down")] or [True]
+    return bool(layer.bottoms and layer.tops and any(flags)) and not any(message.all("loss_weight"))
+
+
+def _losses_to_weigh(net, layer, bottoms):
+    """Return the losses without loss_weight whose top the layer reads and gives a gradient."""
+    flags = layer.message.all("propagate_down") or [True] * len(bottoms)
+    wanted = [blob for blob, flag in zip(bottoms, flags) if prototxt.boolean(flag)]
+    return [
+        other
+        for other in net.layers
+        if other.type.endswith("Loss") and not other.message.all("loss_weight")
+        if other.tops and other.tops[0].value in wanted
+    ]
+
+
+def _need_bottoms(net, layer, bottoms, options):
+    if len(bottoms) != len(layer.bottoms):
+        names = ", ".join(bottom.value for bottom in layer.bottoms) or "none"
+        raise Refusal(
+            "%s: expected %d bottoms (%s) by %s, got %d"
+            % (layer.name, len(layer.bottoms), names, options, len(bottoms))
+        )
+    for blob in bottoms:
+        if blob not in net.blobs():
+            near = difflib.get_close_matches(blob, sorted(set(net.blobs())), 3, 0)
+            raise Refusal("%s: no blob %s; the nearest: %s" % (net.path, blob, ", ".join(near)))
+
+
+def _need_free(net, states, name, tops):
+    """Refuse a name or a top that a net of these states has already."""
+    for state in states:
+        for _, other in net.active(state):
+            taken = [top for top in tops if other.gives(top) or top in net.inputs]
+            if other.name == name or taken:
+                what = "layer %s" % name if other.name == name else "blob %s" % taken[0]
+                raise Refusal("%s: there is a %s already; see --name" % (net.path, what))
+
+
+def _new_names(layer, name):
+    """Return the layer's name and tops; another name is also the top's, or stands before them."""
+    tops = [top.value for top in layer.tops]
+    if name is None:
+        return layer.name, tops
+    if len(tops) == 1:
+        return name, [name]
+    old = layer.name + "_"
+    return name, [name + "_" + (top[len(old) :] if top.startswith(old) else top) for top in tops]
+
+
+def _has(net, blobs, state):
+    return all(net.last(blob, state) is not None for blob in blobs)
+
+
+def _rules(net, layer, bottoms, there):
+    """Return what include and exclude to add to the layer, so that it is where its bottoms are."""
+    if layer.rules:
+        if all(state in there for state in net.states if included(layer.rules, state)):
+            return []
+    else:
+        givers = [other for blob in bottoms for other in net.layers if other.gives(blob)]
+        choices = [[]] + [other.rules for other in givers] + [sum((o.rules for o in givers), [])]
+        for rules in choices:
+            if [state for state in net.states if included(rules, state)] == there:
+                return [one_line(*rule) for rule in rules]
+    raise Refusal(
+        "%s: not every net has %s; give the layer { } of %s the include that fits"
+        % (net.path, ", ".join(bottoms), os.path.basename(FRAGMENT))
+    )
+
+
+def _readers(net, blob, index, there, states):
+    """Return the layers that read the last value of a blob, all after the layer of that index."""
+    found = set()
+    for state in there:
+        last = net.last(blob, state)
+        for i, layer in net.active(state):
+            if i > last and layer.reads(blob):
+                found.add(i)
+                if i <= index:
+                    raise Refusal(
+                        "%s: %s reads %s, but stands before %s, whose top the new layer needs"
+                        % (net.path, layer.name, blob, net.layers[index].name)
+                    )
+                if state not in states:
+                    raise Refusal(
+                        "%s: %s reads %s also in nets that the include of %s leaves out"
+                        % (net.path, layer.name, blob, os.path.basename(FRAGMENT))
+                    )
+    return [net.layers[i] for i in sorted(found)]
+
+
+def _record(net, layer, field, reference):
+    literals = " ".join(net.text[start:end] for start, end in reference.literals)
+    return "%s %s %s" % (escaped(layer.name), field, literals)
+
+
+def _written(fragment, name, bottoms, tops, rules):
+    """Return the text of the fragment's layer with these names and further rules."""
+    text, layer, edits = fragment.text, fragment.layers[0], []
+    for reference, value in zip(
+        layer.names[:1] + layer.bottoms + layer.tops, [name] + bottoms + tops
+    ):
+        edits += renamed(text, reference, value)
+    for (field, _), place in zip(layer.message.fields, layer.message.places):
+        if field == "python_param":
+            indent = re.search(r"[ \t]*\Z", text[: place.start]).group()
+            added = "".join("%s\n%s" % (rule, indent) for rule in rules)
+            edits.append((place.start, place.start, added))
+    whole = edited(text, edits)
+    return whole[layer.start : len(whole) - len(text) + layer.end]
+
+
+def _block(net, index, name, layers, records):
+    """Return the edit that puts layers, as text, after the layer of that index (-1: first)."""
+    what = "both" if len(layers) == 2 else "this"
+    lines = [HEADER % (escaped(name), what, BACK if records else "")]
+    lines += ["#   " + record for record in records] + layers
+    place = _end_of_line(net, index)
+    text = "\n".join([""] + lines if place else lines + [""])
+    newline = "\r\n" if "\r\n" in net.text else "\n"
+    return place, place, text.replace("\r\n", "\n").replace("\n", newline)
+
+
+def _end_of_line(net, index):
+    """Return the offset after a layer (-1: what is before all) and what else is on its line."""
+    if index < 0:
+        start = net.layers[0].start
+        above = [comment.start() for comment in COMMENT.finditer(net.text[:start])]
+        return len(net.text[: (above + [start])[0]].rstrip())
+    rest = re.compile(r"[ \t,;]*(?:#[^\n]*?)?(?=\r?\n|\Z)").match(net.text, net.layers[index].end)
+    return rest.end() if rest else net.layers[index].end
+
+
+# Splitting.
+
+
+def split(net, fragment, name_of_loss, further=(), name=None):
+    """Return the net's text with a SoftmaxWithLoss split and the fragment's layer in between.
+
+    The tutorial's blobs: Softmax gives output_2, the layer gives output, the loss reads it.
+    """
+    loss, layer = _loss(net, name_of_loss), fragment.layers[0]
+    if not _passes_on(layer) or len(layer.tops) != 1:
+        raise Refusal(
+            "%s: expected a layer with bottoms and one top to go in between, "
+            "got a loss, a metric, a data layer or several tops" % layer.name
+        )
+    name, top = (layer.name, "output") if name is None else (name, name)
+    middle = top + "_2"
+    index, states = net.layers.index(loss), [s for s in net.states if included(loss.rules, s)]
+    before = [ref.value for other in net.layers[:index] for ref in other.tops] + net.inputs
+    late = [blob for blob in further if blob in net.blobs() and blob not in before]
+    if late:
+        raise Refusal("%s: %s is not there before %s" % (net.path, late[0], loss.name))
+    bottoms = [loss.bottoms[0].value] + list(further)
+    _need_bottoms(net, layer, bottoms, "--split and --bottom")
+    if layer.rules and [s for s in net.states if included(layer.rules, s)] != states:
+        raise Refusal("%s: its include is not that of %s" % (layer.name, loss.name))
+    _need_free(net, states, name, [top])
+    _need_free(net, states, middle, [middle])
+
+    rules = [one_line(*rule) for rule in loss.rules]
+    lines = ['name: "%s"' % escaped(middle), 'type: "Softmax"']
+    lines += ['bottom: "%s"' % escaped(loss.bottoms[0].value), 'top: "%s"' % escaped(middle)]
+    lines += rules + [one_line("softmax_param", p) for p in loss.message.all("softmax_param")]
+    softmax = "layer {\n%s}" % "".join("  %s\n" % line for line in lines)
+    added = [] if layer.rules else rules
+    text = _written(fragment, name, [middle] + bottoms[1:], [top], added)
+    records = [
+        _record(net, loss, "type", loss.types[-1]),
+        _record(net, loss, "bottom", loss.bottoms[0]),
+    ]
+    edits = renamed(net.text, loss.types[-1], "MultinomialLogisticLoss")
+    edits += renamed(net.text, loss.bottoms[0], top)
+    edits.append(_block(net, index - 1, name, [softmax, text], records))
+    return edited(net.text, edits), "%s between Softmax and %s" % (name, loss.name)
+
+
+def _loss(net, name):
+    """Return the SoftmaxWithLoss of that name; Refusal with the reason if it cannot be split."""
+    found = [layer for layer in net.layers if layer.name == name]
+    if [layer.type for layer in found] != ["SoftmaxWithLoss"]:
+        losses = [layer.name for layer in net.layers if layer.type == "SoftmaxWithLoss"]
+        raise Refusal(
+            "%s: expected the name of one SoftmaxWithLoss, got %s; there: %s"
+            % (net.path, name, ", ".join(losses) or "none")
+        )
+    loss, index = found[0], net.layers.index(found[0])
+    extra = [field for field, _ in loss.message.fields if field not in SPLITTABLE.split()]
+    axis = [param for param in loss.message.all("softmax_param") if param.all("axis")]
+    for wrong, reason in (
+        (extra, "MultinomialLogisticLoss has no %s" % "".join(extra[:1])),
+        (axis, "it has a softmax_param.axis, MultinomialLogisticLoss takes axis 1"),
+        (len(loss.bottoms) != 2, "expected 2 bottoms, got %d" % len(loss.bottoms)),
+        (len(loss.tops) > 1, "expected one top, got %d" % len(loss.tops)),
+        (
+            any(_is_spatial(net, index, bottom.value) for bottom in loss.bottoms),
+            "it has spatial bottoms, MultinomialLogisticLoss takes one label for each sample",
+        ),
+    ):
+        if wrong:
+            raise Refusal("%s: %s cannot be split: %s" % (net.path, name, reason))
+    return loss
+
+
+def _is_spatial(net, index, blob):
+    """Whether a blob has a height or a width, as far as the layers before that index tell."""
+    for i in reversed(range(index)):
+        layer = net.layers[i]
+        if layer.gives(blob):
+            if layer.type in SAME_SHAPE.split() and layer.bottoms:
+                return _is_spatial(net, i, layer.bottoms[0].value)
+            params = [value for name, value in layer.message.fields if name.endswith("_param")]
+            shapes = [shape.all("dim") for param in params for shape in param.all("shape")]
+            place = [top.value for top in layer.tops].index(blob)
+            return layer.type in SPATIAL.split() or _has_space(shapes, place)
+    dims = net.message.all("input_dim")
+    shapes = [shape.all("dim") for shape in net.message.all("input_shape")]
+    shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
+    return blob in net.inputs and _has_space(shapes, net.inputs.index(blob))
+
+
+def _has_space(shapes, place):
+    return bool(shapes) and any(dim != 1 for dim in shapes[min(place, len(shapes) - 1)][2:])
+
+
+# Taking out.
+
+
+def take_out(net, name):
+    """Return the net's text without a layer that was put in, and a line that says so."""
+    comments = list(COMMENT.finditer(net.text))
+    comment = {match.group("name"): match for match in comments}.get(escaped(name))
+    if not comment:
+        there = ", ".join(match.group("name") for match in comments) or "none"
+        raise Refusal(
+            "%s: expected a layer that splice.py has put in, got %s; there: %s"
+            % (net.path, name, there)
+        )
+    count = 2 if comment.group("what") == "both" else 1
+    block = [layer for layer in net.layers if layer.start >= comment.end()][:count]
+    if not block or block[-1].name != name:
+        raise Refusal("%s: the layer %s is not below its comment any more" % (net.path, name))
+    layer, others = block[-1], [other for other in net.layers if other not in block]
+    records = _records(comment.group("records"))
+    tops = [top.value for top in layer.tops]
+    blob = block[0].bottoms[0].value if records or _passes_on(layer) else None
+    for other in others:
+        for top in tops[blob is not None :]:
+            if other.reads(top):
+                raise Refusal("%s: %s reads %s, which would be gone" % (net.path, other.name, top))
+
+    spans = [(comment.start(), len(net.text[: comment.end()].rstrip()))]
+    spans += [(part.start, part.end) for part in block]
+    edits = [_with_line_break(net.text, start, end) for start, end in spans]
+    if comment.start() == 0:
+        line_break = re.compile("\r?\n?").match(net.text, layer.end)
+        edits.append(line_break.span() + ("",))
+    for other in others:
+        for field, references in (("bottom", other.bottoms), ("top", other.tops)):
+            for reference in references:
+                if reference.value == tops[0]:
+                    edits += _restored(net.text, reference, blob, records[other.name, field])
+        kinds = records[other.name, "type"]
+        if kinds and other.type == "MultinomialLogisticLoss":
+            edits += _restored(net.text, other.types[-1], _value(kinds[0]), kinds)
+        if records[other.name, "without"] and not any(x.reads(other.tops[0].value) for x in others):
+            end = other.types[-1].literals[-1][1]
+            edits.append((end, end + len(WEIGHT), ""))
+    lost = [other for (other, field), left in records.items() if field == "type" and left]
+    if lost:
+        raise Refusal("%s: no MultinomialLogisticLoss %s any more" % (net.path, lost[0]))
+    return edited(net.text, edits), "%s taken out" % name
+
+
+def _records(text):
+    """Return the lists of recorded literals by layer's name and field."""
+    records = collections.defaultdict(list)
+    for name, field, literals in RECORD.findall(text):
+        records[_value('"%s"' % name), field].append(literals)
+    return records
+
+
+def _value(literals):
+    return prototxt.parse(b"value: " + literals.encode("latin-1")).get("value")
+
+
+def _restored(text, reference, value, recorded):
+    """Return the edits that give a reference this value, as recorded if that is its value."""
+    literals = recorded.pop(0) if recorded else '""'
+    places = prototxt.parse(b"value: " + literals.encode("latin-1")).places[0].literals
+    if _value(literals) != value or len(places) != len(reference.literals):
+        return renamed(text, reference, value)
+    before = [("value: " + literals)[start:end] for start, end in places]
+    return [place + (new,) for place, new in zip(reference.literals, before)]
+
+
+def _with_line_break(text, start, end):
+    """Return the edit that takes out a piece, with its indentation and the line break before it."""
+    before = re.search(r"(?:\r?\n|\A)[ \t]*\Z", text[:start])
+    return (before.start() if before else start, end, "")
+
+
+# The command.
+
+
+def read(path):
+    """Return the Net in a file; Refusal where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return Net(stream.read().decode("latin-1"), path)
+    except EnvironmentError as error:
+        raise Refusal("%s: %s" % (path, error.strerror))
+
+
+def read_fragment():
+    """Return the Net in the layer's own prototxt."""
+    fragment = read(FRAGMENT)
+    if len(fragment.layers) != 1 or not fragment.layers[0].names:
+        raise Refusal("%s: expected one layer { } with a name" % FRAGMENT)
+    return fragment
+
+
+def write(path, text):
+    """Write a file at once: whoever reads it finds the old one or the whole new one."""
+    path = os.path.realpath(path)
+    try:
+        handle, temporary = tempfile.mkstemp(".tmp", os.path.basename(path), os.path.dirname(path))
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(text.encode("latin-1"))
+            os.chmod(temporary, 0o666 & ~_umask())
+            if os.path.exists(path):
+                shutil.copymode(path, temporary)
+            os.rename(temporary, path)
+        except BaseException:
+            os.remove(temporary)
+            raise
+    except EnvironmentError as error:
+        raise Refusal("%s: %s" % (path, error.strerror))
+
+
+def _umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def diff(before, after, path):
+    """Return the unified diff of two texts, as patch reads it."""
+    lines = re.compile("[^\n]*\n|[^\n]+").findall
+    return "".join(
+        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+        for line in difflib.unified_diff(lines(before), lines(after), path, path)
+    )
+
+
+def show(text):
+    """Write a text to stdout, a character a byte."""
+    try:
+        getattr(sys.stdout, "buffer", sys.stdout).write(text.encode("latin-1"))
+        sys.stdout.flush()
+    except EnvironmentError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def parse_options():
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("net", metavar="NET", help="prototxt of a net")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--after", metavar="BLOB", help="the layer's first bottom; its readers change"
+    )
+    what.add_argument(
+        "--split", metavar="LOSS", help="split this SoftmaxWithLoss and go in between"
+    )
+    what.add_argument("--remove", metavar="NAME", help="take this layer out again")
+    parser.add_argument(
+        "--bottom", metavar="BLOB", action="append", default=[], help="a further bottom, in order"
+    )
+    parser.add_argument("--name", help="another name for the layer and its top")
+    to = parser.add_mutually_exclusive_group()
+    to.add_argument("--in-place", action="store_true", help="change NET; NET.orig is as it was")
+    to.add_argument("-o", metavar="FILE", help="write the new net there (- is stdout), not a diff")
+    options = parser.parse_args()
+    if options.remove is not None and (options.bottom or options.name is not None):
+        parser.error("--remove takes neither --bottom nor --name")
+    return options
+
+
+def main():
+    """Do what the command line says; exit code 1 with a line that says why it was refused."""
+    options = parse_options()
+    try:
+        net = read(options.net)
+        if options.remove is not None:
+            text, done = take_out(net, options.remove)
+        elif options.split is not None:
+            text, done = split(net, read_fragment(), options.split, options.bottom, options.name)
+        else:
+            text, done = put_in(net, read_fragment(), options.after, options.bottom, options.name)
+        if options.in_place:
+            if not os.path.lexists(options.net + ".orig"):
+                write(options.net + ".orig", net.text)
+            write(options.net, text)
+        elif options.o not in (None, "-"):
+            write(options.o, text)
+        else:
+            show(text if options.o else diff(net.text, text, options.net))
+    except Refusal as refusal:
+        sys.exit("splice.py: %s" % refusal)
+    if options.in_place or options.o:
+        sys.stderr.write("%s: %s\n" % (options.net, done))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""tools/splice.py on random nets in random spelling, judged by the protobuf of Caffe."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from conftest import PROJECT
+
+BLOBS = ["a", "b", "c", "ip/1", "層", 'q"{#']
+SPACES = st.sampled_from([" ", "\n", "\n  ", "\t", "  # {\"'\n", "\r\n", " #\n\n"])
+RULES = [[], [], [], ["include"], ["include", "include"], ["exclude"]]
+PARAMS = [
+    "relu_param { negative_slope: -.5e-1 }",
+    "convolution_param { num_output: 0x10 kernel_size: [3, 3] weight_filler < type: 'xavier' > }",
+    "python_param { module: 'm' layer: \"L\" param_str: \"{'x': '#}'}\" 'layer {' }",
+    "param { lr_mult: 1. } ; param { lr_mult: 2.5f },",
+    "loss_weight: 0.5",
+]
+settings.register_profile(
+    "net", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@st.composite
+def strings(draw, value):
+    """A string in any quotes, in one literal or two, with escapes."""
+    parts = [value]
+    if len(value) > 1 and draw(st.integers(0, 5)) == 0:
+        parts = [value[:1], value[1:]]
+    literals = []
+    for part in parts:
+        quote = draw(st.sampled_from("\"'"))
+        part = part.replace(quote, "\\" + quote)
+        if draw(st.integers(0, 9)) == 0:
+            part = part.replace("a", "\\141").replace("b", "\\x62")
+        literals.append(quote + part + quote)
+    return draw(SPACES).join(literals)
+
+
+@st.composite
+def layers(draw, name, tops):
+    """The text of a layer that reads some of the blobs; in place, or with new tops."""
+    fields = ["name" + draw(st.sampled_from([":", " : "])) + draw(strings(name))]
+    fields += ["type: " + draw(strings(draw(st.sampled_from(["ReLU", "Silence", "HDF5Output"]))))]
+    bottoms = draw(st.lists(st.sampled_from(BLOBS), max_size=3))
+    fields += ["bottom: " + draw(strings(blob)) for blob in bottoms]
+    fields += ["top:" + draw(strings(blob)) for blob in tops]
+    for rule in draw(st.sampled_from(RULES)):
+        fields.append("%s { phase: %s }" % (rule, draw(st.sampled_from(["TRAIN", "TEST"]))))
+    fields += draw(st.lists(st.sampled_from(PARAMS), max_size=2, unique=True))
+    fields = draw(st.permutations(fields)) if draw(st.booleans()) else fields
+    text = "".join(field + draw(SPACES) for field in fields)
+    opening, closing = draw(st.sampled_from(["{}", "<>"]))
+    return "layer%s%s%s%s" % (
+        draw(st.sampled_from(["", " ", ": ", " :\n"])),
+        opening,
+        text,
+        closing,
+    )
+
+
+@st.composite
+def nets(draw):
+    """The text of a net of a few layers; blobs are given by several, so that all cases occur."""
+    parts = ["name: " + draw(strings("net"))] if draw(st.booleans()) else []
+    inputs = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
+    parts += ["input: %s input_dim: 1" % draw(strings(blob)) for blob in inputs]
+    for i in range(draw(st.integers(1, 6))):
+        tops = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
+        parts.append(draw(layers("layer %d" % i, tops)))
+    text = draw(st.sampled_from(["", "\n", "# a net\n\n"]))
+    text += "".join(part + draw(st.sampled_from(["\n", " ", "  # and\n", "\n\n", ";\n", ","]))
+                    for part in parts)  # fmt: skip
+    return text.replace("\n", "\r\n") if draw(st.integers(0, 5)) == 0 else text
+
+
+@pytest.fixture(scope="module")
+def tool(bake):
+    """The modules splice and net_text of a generated layer."""
+    folder = str(bake(layer_name="my_layer") / "tools")
+    sys.path.insert(0, folder)
+    try:
+        yield importlib.import_module("splice")
+    finally:
+        sys.path.remove(folder)
+        for name in ("splice", "net_text", "prototxt"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def oracle(with_caffe):
+    """A function that asks splice_oracle.py, which runs where real Caffe is."""
+    script = Path(__file__).with_name("splice_oracle.py").relative_to(PROJECT)
+    command = [PROJECT / "scripts" / "with-caffe", "python3", script]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=PROJECT, text=True, **pipes) as process:
+
+        def ask(*question):
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield ask
+        process.stdin.close()
+
+
+def spliced(tool, net, blob):
+    """Return the net with the layer after the blob, or None where that is refused."""
+    fragment = tool.read_fragment()
+    try:
+        return tool.put_in(tool.Net(net, "net"), fragment, blob)[0]
+    except tool.Refusal as refusal:
+        expected = ("no blob", "stands before", "not every net", "expected a net")
+        assert any(words in str(refusal) for words in expected), refusal
+        return None
+
+
+@settings(settings.get_profile("net"), max_examples=300)
+@given(nets(), st.sampled_from(BLOBS))
+def test_random_nets(tool, oracle, text, blob):
+    net = text.encode().decode("latin-1")
+    after = spliced(tool, net, blob)
+    assume(after is not None)
+    assert tool.take_out(tool.Net(after, "net"), "my_layer")[0] == net
+    assert oracle(text, after.encode("latin-1").decode(), blob, "my_layer") is None
+
+
+@settings(settings.get_profile("net"), max_examples=150)
+@given(nets(), st.lists(st.sampled_from(BLOBS), min_size=2, max_size=3), st.randoms())
+def test_several_layers_out_in_any_order(tool, text, blobs, random):
+    before = net = text.encode().decode("latin-1")
+    names = []
+    for i, blob in enumerate(blobs):
+        try:
+            layer = tool.read_fragment()
+            net = tool.put_in(tool.Net(net, "net"), layer, blob, name="my_%d" % i)[0]
+            names.append("my_%d" % i)
+        except tool.Refusal:
+            pass
+    assume(len(names) > 1)
+    random.shuffle(names)
+    for name in names:
+        net = tool.take_out(tool.Net(net, "net"), name)[0]
+    assert net == before
