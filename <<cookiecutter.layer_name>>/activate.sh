@@ -1,11 +1,11 @@
 #!/bin/sh
 # Puts this folder at the front of PYTHONPATH, so that Caffe can import the layer:
 #     . ./activate.sh
-# For bash, zsh and sh; ./activate.sh --help tells the rest.
+# For bash, zsh and sh; others have activate.fish and activate.csh. ./activate.sh --help says more.
 # shellcheck disable=SC2012,SC3013,SC3028,SC3043  # every sh has -ef and local, bash has BASH_SOURCE
 
 _caffe_pylayer_quote() {
-    printf "'%s'" "$(printf '%s\n' "$1" | LC_ALL=C \sed "s/'/'\\\\''/g")"
+    printf "'%s'" "$(printf '%s\n' "$1" | LC_ALL=C \sed "${2-}s/'/'\\\\''/g")"
 }
 
 _caffe_pylayer_folder() {  # of the file $1, keeping symbolic links unless .. comes after one
@@ -81,11 +81,12 @@ die() {
 }
 
 case $* in
-'') die 'running it cannot change your shell; in its folder, source it: . ./activate.sh' ;;
+'') die 'running cannot change your shell; source it: . ./activate.sh (or activate.fish, .csh)' ;;
 -h | --help)
     printf '%s\n' \
         'Usage: . ./activate.sh              put this folder on PYTHONPATH, until' \
         '       deactivate_<<cookiecutter.layer_name>>' \
+        '       source activate.fish         the same in fish; in csh: source activate.csh' \
         '       ./activate.sh --install      have new shells do it: adds a line where they start' \
         '       ./activate.sh --uninstall    take that line out again' \
         'Example:' \
@@ -100,18 +101,28 @@ esac
 folder=$(_caffe_pylayer_folder "$0")
 if [ -z "$folder" ]; then exit 1; fi
 if [ -z "${HOME-}" ]; then die 'HOME is not set, so the start-up file is not known'; fi
+script=$(_caffe_pylayer_quote "$folder/activate.sh")
+line="if [ -r $script ]; then . $script; fi"
 case ${SHELL-} in
 *bash) rc=$HOME/.bashrc ;;
 *zsh) rc=${ZDOTDIR:-$HOME}/.zshrc ;;
-*fish | *csh) die "$1 is for bash, zsh and sh; put this on PYTHONPATH yourself: $folder" ;;
+*fish)
+    rc=${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish
+    script=$(_caffe_pylayer_quote "$folder/activate.fish" 's/\\/&&/g;')
+    line="if test -r $script; source $script; end"
+    ;;
+*csh)
+    if [ -e "$HOME/.tcshrc" ]; then rc=$HOME/.tcshrc; else rc=$HOME/.cshrc; fi
+    script=$(_caffe_pylayer_quote "$folder/activate.csh" 's/!/\\&/g;')
+    line="if (-r $script) source $script"
+    ;;
 *) rc=$HOME/.profile ;;
 esac
-script=$(_caffe_pylayer_quote "$folder/activate.sh")
 if [ "$(printf '%s\n' "$script" | wc -l)" -gt 1 ]; then die "no $1 for a path with a line break"; fi
 mark='# caffe-pylayer <<cookiecutter.layer_name>>'
 glued=', with the line break before'
-line="if [ -r $script ]; then . $script; fi  $mark"
-ours="/^if .*; fi  $mark\($glued\)\{0,1\}\$/"
+line="$line  $mark"
+ours="/^if .*  $mark\($glued\)\{0,1\}\$/"
 found=$([ ! -e "$rc" ] || LC_ALL=C sed -n "${ours}p" "$rc" 2>/dev/null) || die "cannot read $rc"
 
 case $1:$found in
@@ -121,6 +132,7 @@ case $1:$found in
     feed=
     if [ -n "$(tail -c 1 "$rc" 2>/dev/null)" ]; then feed='\n' line=$line$glued; fi
     printf '%s gets this line:\n%s\n' "$rc" "$line"
+    mkdir -p "${rc%/*}" 2>/dev/null || :
     { printf "$feed%s\n" "$line" >>"$rc"; } 2>/dev/null || die "cannot write $rc"
     ;;
 --uninstall:) printf '%s does not have it\n' "$rc" ;;

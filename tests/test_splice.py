@@ -163,6 +163,14 @@ def test_another_name_puts_the_same_layer_in_twice(splice, put):
     assert splice(first_out, "--remove", "second", "-o", "-").stdout == NET
 
 
+def test_what_read_the_removed_layer_reads_its_bottom_of_now(splice, put):
+    once = put(NET, "--after", "data")
+    in_front = put(once, "--after", "data", "--name", "second", name="second")
+    first_out = splice(in_front, "--remove", "my_layer", "-o", "-").stdout
+    assert b'type: "InnerProduct"\n  bottom: "second"\n' in first_out
+    assert splice(first_out, "--remove", "second", "-o", "-").stdout == NET
+
+
 def test_a_net_s_other_phases(put):
     twins = NET.replace(
         b'layer { name: "label"',
