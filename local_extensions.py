@@ -5,7 +5,6 @@ read the whole spec with `cookiecutter | layer_spec`. A refusal is one line and 
 """
 
 import ast
-import builtins
 import functools
 import json
 import keyword
@@ -73,6 +72,10 @@ TYPES = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "d
 PYTHON_2_KEYWORDS = {"exec", "print"}
 CONSTANTS = {"Ellipsis", "NotImplemented", "None", "True", "False", "__debug__"}
 WORDS = set(keyword.kwlist) | PYTHON_2_KEYWORDS | CONSTANTS
+SOFT_KEYWORDS = {"_", "case", "match", "type"}
+DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{i}" for port in ("com", "lpt") for i in range(10)
+}
 MODULE_NAMES = {  # what the generated module defines or imports
     "ast", "copy", "difflib", "json", "numbers", "sys", "caffe", "np",
     "_by_channel", "_check_count", "_fits", "_parse_literal", "_parse_param_str",
@@ -164,7 +167,18 @@ def refuse_delimiters(variable, text):
 @functools.lru_cache(maxsize=None)
 def reserved_names():
     """Return the module names that a folder on PYTHONPATH must not shadow."""
-    lines = (HERE / "reserved_names.txt").read_text(encoding="utf-8").splitlines()
+    return names_in("reserved_names.txt")
+
+
+@functools.lru_cache(maxsize=None)
+def builtin_names():
+    """Return the soft keywords and builtins of Python 2 and 3."""
+    return names_in("builtin_names.txt") | SOFT_KEYWORDS
+
+
+def names_in(file):
+    """Return the words of one of our lists."""
+    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
     return {name for line in lines if not line.startswith("#") for name in line.split()}
 
 
@@ -180,8 +194,13 @@ def layer_name(answers):
             name,
             f"type for example {proposal}",
         )
-    if name in WORDS:
-        refuse("layer_name", "no Python keyword", name, f"type for example {name}_layer")
+    for words, what in (
+        (WORDS, "no Python keyword"),
+        (builtin_names(), "no Python keyword or builtin"),
+        (DEVICES, "no name of a device of Windows"),
+    ):
+        if name in words:
+            refuse("layer_name", what, name, f"type for example {name}_layer")
     if name.startswith("test_") or name.endswith("_test") or name == "conftest":
         proposal = re.sub(r"^(test_)+|(_test)+$", "", name)
         proposal = "my_layer" if proposal in ("test", "conftest") else proposal
@@ -218,7 +237,7 @@ def layer_class(answers):
             name,
             f"type for example {default}",
         )
-    if name in WORDS | MODULE_NAMES or hasattr(builtins, name) or name.startswith("__"):
+    if name in WORDS | builtin_names() | MODULE_NAMES or name.startswith("__"):
         refuse(
             "layer_class",
             "a name that Python or the layer's module does not use already",
@@ -256,8 +275,13 @@ def blob_names(answers, variable):
                     name,
                     "type for example 2 or scores,label",
                 )
-            if names.count(name) > 1:
-                refuse(variable, "different names", name, "name every blob once")
+            if [other.lower() for other in names].count(name.lower()) > 1:
+                refuse(
+                    variable,
+                    "names that differ in more than capitals",
+                    name,
+                    "name every blob once",
+                )
     if count not in allowed:
         few, many = allowed[0], allowed[-1]
         span = f"{few} to {many} {variable}" if few < many else f"a count of {few}"
@@ -321,9 +345,14 @@ def param_str_keys(answers):
     keys = {key.name: key for key in map(parse_key, split_keys(kind.keys))}
     seen = set()
     for key in map(parse_key, split_keys(text)):
-        if key.name in seen:
-            refuse("param_str_keys", "each key once", key.name, "take one of them out")
-        seen.add(key.name)
+        if key.name.lower() in seen:
+            refuse(
+                "param_str_keys",
+                "each key once, keys that differ in more than capitals",
+                key.name,
+                "take one of them out",
+            )
+        seen.add(key.name.lower())
         preset = keys.get(key.name, key)
         if preset.type != key.type:
             refuse(
@@ -533,7 +562,8 @@ def guard(environment):
     is set, file names. The name of the folder is rendered first when files are generated: there
     all answers are checked once more, because a replay asks and renders none.
     """
-    own = set(strings(json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))))
+    settings = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
+    own = set(strings(settings)) - set(strings(settings["_jinja2_env_vars"]))
     own |= {hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")}
     from_string = environment.from_string
     rendered = []
