@@ -17,13 +17,14 @@ import tempfile
 
 from net_text import FOLDER, Net, Refusal, edited, escaped, included, one_line, prototxt, renamed
 
-FRAGMENT = os.path.join(FOLDER, "<<cookiecutter.layer_name>>.prototxt")
+NAME = "<<cookiecutter.layer_name>>"
+FRAGMENT = os.path.join(FOLDER, NAME + ".prototxt")
 EXAMPLES = """examples:
   python3 tools/splice.py net.prototxt --after conv1              shows what would change
   python3 tools/splice.py net.prototxt --after conv1 --in-place   changes it
   python3 tools/splice.py net.prototxt --after fc8 --bottom label -o new.prototxt
   python3 tools/splice.py net.prototxt --split loss --in-place
-  python3 tools/splice.py net.prototxt --remove <<cookiecutter.layer_name>> --in-place
+  python3 tools/splice.py net.prototxt --remove %s --in-place
 """
 # The comment above what was put in, for --remove: the strings of other layers that were replaced.
 HEADER = "# splice.py --remove %s takes %s out%s"
@@ -464,7 +465,9 @@ def show(text):
 def parse_options():
     """Return what the command line says."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXAMPLES % NAME,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("net", metavar="NET", help="prototxt of a net")
     what = parser.add_mutually_exclusive_group()
