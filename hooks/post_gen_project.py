@@ -1,8 +1,19 @@
-"""Set the run bits and say what to do next."""
+"""Put back what the author had written (-f), set the run bits and say what to do next."""
 
 import os
 
 NAME = "<<cookiecutter.layer_name>>"
+
+kept = []
+for folder in (".", "example", "tests"):
+    for file in os.listdir(folder):
+        if file.endswith(".kept"):
+            kept.append(os.path.normpath(os.path.join(folder, file[: -len(".kept")])))
+            os.replace(f"{kept[-1]}.kept", kept[-1])
+unfinished = os.environ.get("CAFFE_PYLAYER_UNFINISHED")
+if unfinished:
+    with open(unfinished, "a") as file:
+        file.write(f"done {os.getcwd()}\0")
 
 os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 
@@ -15,6 +26,8 @@ if not (out and os.path.exists(os.path.join(out, NAME))):
         import shlex  # here, because it takes time
 
         shown = shlex.quote(shown)
+    if kept:
+        print(f"\n  kept {', '.join(sorted(kept))}\n  and renewed the rest")
     print(f"""
   cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe
   edit {NAME}.py and the two functions in tests/test_{NAME}.py, then test again

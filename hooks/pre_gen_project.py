@@ -1,10 +1,31 @@
-"""Refuse a cookiecutter before 2.6, which runs hooks unrendered and cannot read our delimiters.
+"""Refuse an old cookiecutter, put the author's files of a layer that is there (-f) out of its way.
 
-The answers are checked before this: at the prompts, and by local_extensions.py when cookiecutter
-asks for the name of the folder, also in a replay, so that nothing is on disk when one is refused.
+A cookiecutter before 2.6 runs hooks unrendered and cannot read our delimiters. The answers are
+checked before this: at the prompts, and by local_extensions.py when cookiecutter asks for the name
+of the folder, also in a replay, so that nothing is on disk when one is refused.
 """
 
+import os
 import sys
 
-if "<<cookiecutter.layer_name>>".startswith("<"):
+NAME = "<<cookiecutter.layer_name>>"
+AUTHORS = (
+    f"{NAME}.py",
+    f"{NAME}.prototxt",
+    "README.md",
+    "Dockerfile",
+    "example/solver.prototxt",
+    "example/train_val.prototxt",
+    f"tests/test_{NAME}.py",
+)
+
+if NAME.startswith("<"):
     sys.exit("caffe-pylayer needs cookiecutter 2.6 or newer: pip install --upgrade cookiecutter")
+
+unfinished = os.environ.get("CAFFE_PYLAYER_UNFINISHED")
+if unfinished:
+    with open(unfinished, "a") as file:
+        file.write(f"{'old' if os.listdir() else 'new'} {os.getcwd()}\0")
+for path in AUTHORS:
+    if os.path.exists(path) and not os.path.exists(f"{path}.kept"):
+        os.rename(path, f"{path}.kept")
