@@ -11,6 +11,7 @@ OUT = layers
 ARGS =
 VENV = .venv
 PYTEST = $(VENV)/bin/python -m pytest
+TOOLS = buildah fish mmdebstrap patch shellcheck tcsh zsh
 
 .PHONY: help new test proof bench kinds lint clean
 
@@ -21,8 +22,8 @@ new: $(VENV)/new
 	@$(VENV)/bin/python scripts/new "$(OUT)" $(ARGS)
 
 test: $(VENV)/test
-	@for tool in zsh shellcheck; do \
-		command -v $$tool >/dev/null || scripts/apt-install $$tool >$(VENV)/apt.log || true; done
+	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
+		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || true
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto --dist loadfile
 

@@ -40,14 +40,14 @@ ODD = [
     "it's",
     'say "hi"',
     "$HOME `id` $(id)",
-    "back\\slash\\n",
+    "back\\slash\\\\n\\",
     "Ünï Áđ 層",
     "not UTF-8 \udce9",
     "-n",
     "[ab]*?",
     "%x %n",
     "~",
-    "#!a;b&c|d",
+    "#!a;b&c|d \\!!",
     "line\nbreak",
 ]
 BAKED = {}
@@ -73,7 +73,10 @@ only_sh = only("bash", "dash", "zsh")
 
 
 def translate(script, shell):
-    """`. ./activate.sh`, `$?` and `export NAME=value` in the words of another shell."""
+    """`. ./activate.sh`, `$?` and `export NAME=value` in the words of another shell.
+
+    One command a line, because tcsh looks for the aliases of a line before it runs the line.
+    """
     if SUFFIX[shell] == "sh":
         return script
     export = r"set -gx \1 \2" if shell == "fish" else r"setenv \1 \2"
@@ -197,7 +200,7 @@ def test_caffe_then_finds_the_layer(train):
 
 def test_caffe_does_not_find_the_layer_without(train):
     code, _, err = train(". ./activate.sh; deactivate_my_layer")
-    assert code != 0 and "Optimization Done" not in err
+    assert code != 0 and "CreateLayer" in err
 
 
 @pytest.mark.parametrize(
@@ -269,23 +272,17 @@ def test_sourced_from_anywhere_in_tcsh(add, shows, source):
     assert shows(script, PYTHONPATH="/a") == f"{layer}:/a\n{layer}:/a\n/a\n"
 
 
-@only("tcsh")
-def test_sourced_in_a_subshell_of_tcsh(add, shows):
-    layer = add()
-    script = f"(. my_layer/activate.sh;printenv PYTHONPATH); {SHOW}"
-    assert shows(script) == f"{layer}\nunset\n"
-
-
 def test_files_that_the_shell_was_started_with_do_not_matter(add, run):
     layer, _ = add(), add(name="other_layer")
     script = f"exec 50<other_layer/activate.sh; {need('dash')} -c '. my_layer/activate.sh; {SHOW}'"
     assert run(need("bash"), "-c", script) == (0, f"{layer}\n", "")
 
 
-@only_sh
+@only("bash", "dash", "zsh", "tcsh")
 def test_sourced_in_a_subshell(add, shows):
     layer = add()
-    assert shows(f"(. my_layer/activate.sh; {SHOW}); {SHOW}") == f"{layer}\nunset\n"
+    script = f"(. my_layer/activate.sh;printenv PYTHONPATH); {SHOW}"
+    assert shows(script) == f"{layer}\nunset\n"
 
 
 @pytest.mark.parametrize(
@@ -533,7 +530,7 @@ def test_deactivate_takes_out_the_folder_and_nothing_else(add, shows, at_the_end
     assert out == left.format(layer) + "\n"
 
 
-@pytest.mark.parametrize("before", [None, "", "/a", ":", ":/a:", "/b:/b"])
+@pytest.mark.parametrize("before", [None, "", "/a", ":", ":/a:", "/b:/b", "/\udce9:/層"])
 def test_deactivate_gives_back_what_was_there(add, shows, before):
     add()
     out = shows(f". my_layer/activate.sh; deactivate_my_layer; {SHOW}", PYTHONPATH=before)
@@ -554,6 +551,13 @@ def test_an_entry_of_the_user_stays(add, shows, before):
     source = ". my_layer/activate.sh\n"
     script = f"{source * 2} {SHOW} deactivate_my_layer; {SHOW}"
     assert shows(script, PYTHONPATH=before) == f"{before}\n{before}\n"
+
+
+@only("bash", "dash", "zsh", "fish")
+def test_an_entry_of_the_user_is_exported(add, shell, shows):
+    layer = add()
+    assign = "set -g PYTHONPATH $LAYER" if shell == "fish" else "PYTHONPATH=$LAYER"
+    assert shows(f"{assign}; . my_layer/activate.sh; {SHOW}", LAYER=layer) == f"{layer}\n"
 
 
 @pytest.mark.parametrize("before", [None, "/a"])
@@ -577,12 +581,12 @@ def test_layers_deactivate_in_any_order(add, shows, before):
 def test_a_universal_variable_of_fish_stays(add, shell, run):
     layer = add()
     script = f"""
-        set -Ux PYTHONPATH /a
+        set -Ux PYTHONPATH /a /b
         source my_layer/activate.fish; {SHOW}
         deactivate_my_layer; {SHOW}
-        set -U PYTHONPATH /b; {SHOW}
+        set -U PYTHONPATH /c; {SHOW}
     """
-    assert run(shell, "-c", script) == (0, f"{layer}:/a\n/a\n/b\n", "")
+    assert run(shell, "-c", script) == (0, f"{layer}:/a:/b\n/a:/b\n/c\n", "")
 
 
 def test_another_copy_of_the_layer_takes_the_place(add, shows, tmp_path):

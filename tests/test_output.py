@@ -49,7 +49,11 @@ def test_files(layers, name):
     found = [str(path.relative_to(layers[name])) for path in files(layers[name])]
     assert found == sorted(
         [
+            ".dockerignore",
+            "Dockerfile",
             "README.md",
+            "activate.csh",
+            "activate.fish",
             "activate.sh",
             "example/solver.prototxt",
             "example/train_val.prototxt",
@@ -68,6 +72,10 @@ def test_files(layers, name):
             "tests/harness/subject.py",
             "tests/harness/weights.py",
             f"tests/test_{name}.py",
+            "tools/doctor.py",
+            "tools/net_text.py",
+            "tools/splice.py",
+            "tools/trace_blobs.py",
         ]
     )
 
@@ -175,4 +183,4 @@ def test_everything_compiles_on_the_pythons_of_caffe(layers, with_caffe, tmp_pat
     for python, version in (("python2.7", "(2, 7)"), ("python3", "(3, ")):
         result = with_caffe(tmp_path, python, script.name, *sources)
         assert result.returncode == 0, result.stderr
-        assert version in result.stdout and len(sources) == 14 * len(LAYERS)
+        assert version in result.stdout and len(sources) == 18 * len(LAYERS)
