@@ -29,7 +29,8 @@ test: $(VENV)/test
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto -v -p tests.proof_summary tests/proof_mutants.py tests/proof_seeds.py
+	$(PYTEST) -n auto -v -p tests.proof_summary tests/proof_mutants.py tests/proof_seeds.py \
+		tests/proof_param_str.py
 
 bench: $(VENV)/test
 	scripts/with-caffe --setup

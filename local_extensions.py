@@ -386,14 +386,15 @@ def refuse_beyond_limits(keys, limits):
 def parse_key(piece):
     """Return the Key that `name[:type][=default]` describes."""
     match = re.fullmatch(
-        r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(:\s*(?P<type>[^=]*?)\s*)?(=\s*(?P<value>.*))?",
+        r"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})\s*(:\s*(?P<type>[^=]*?)\s*)?(=\s*(?P<value>.*))?",
         piece,
         re.DOTALL,
     )
     if not match:
         refuse(
             "param_str_keys",
-            "name:type=default with commas between, the name a Python identifier",
+            "name:type=default with commas between, the name a Python identifier of at most 64 "
+            "characters",
             piece,
             "type for example x1=1, mode:str='mean'",
         )

@@ -106,10 +106,14 @@ def _fits(value, kind):
 
 
 def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither."""
-    for parse in (json.loads, ast.literal_eval):
+    """Return the value of text in JSON or as a Python literal, None if it is neither.
+
+    Also None where it is so long or deep that Python needs too much time or stack for it.
+    """
+    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:
-            return parse(text)
+            if len(text) <= most:
+                return parse(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
             pass
     return None
