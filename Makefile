@@ -3,6 +3,8 @@
 # make proof  no false alarm in 200 seeds, and every planted mistake found, on both engines
 # make bench  ratios against the alternatives, on real Caffe, about 10 minutes; ARGS=--write puts
 #             them into benchmarks/README.md
+# make audit  a table over all Python layers under a folder, then what is wrong: DIR=folder
+# make docs   the README and the guides as a site with search, in site/
 # make kinds  copies the names of the kinds into cookiecutter.json, after a change of the table
 # make lint   ruff over the project and over what it generates
 # make clean  removes what the others have set up in this folder
@@ -11,9 +13,9 @@ OUT = layers
 ARGS =
 VENV = .venv
 PYTEST = $(VENV)/bin/python -m pytest
-TOOLS = buildah fish mmdebstrap patch shellcheck tcsh zsh
+TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
-.PHONY: help new test proof bench kinds lint clean
+.PHONY: help new test proof bench audit docs kinds lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -23,7 +25,8 @@ new: $(VENV)/new
 
 test: $(VENV)/test
 	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
-		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || true
+		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || \
+		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto --dist loadfile
 
@@ -36,6 +39,12 @@ bench: $(VENV)/test
 	scripts/with-caffe --setup
 	$(VENV)/bin/python -B benchmarks/bench.py $(ARGS)
 
+audit: $(VENV)/new
+	@$(VENV)/bin/python scripts/audit "$(DIR)" $(ARGS)
+
+docs: $(VENV)/docs
+	$(VENV)/bin/python scripts/docs
+
 kinds: $(VENV)/new
 	$(VENV)/bin/python scripts/kinds
 
@@ -45,11 +54,12 @@ lint: $(VENV)/test
 	$(PYTEST) -n auto tests/test_output.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache site
 
 $(VENV)/new: requirements.txt
-$(VENV)/test: requirements.txt tests/requirements.txt
-$(VENV)/new $(VENV)/test:
+$(VENV)/docs: docs/requirements.txt
+$(VENV)/test: docs/requirements.txt requirements.txt tests/requirements.txt
+$(VENV)/new $(VENV)/docs $(VENV)/test:
 	@echo "Setting up what make $(@F) needs in $(VENV), once" >&2
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(lastword $^)

@@ -12,8 +12,10 @@ import keyword
 import math
 import os
 import re
+import shlex
 import shutil
 import tempfile
+import unicodedata
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2.ext import Extension
 
 HERE = Path(__file__).resolve().parent
+SOURCE = Path(__file__).read_bytes()
 FOLDER = "<<cookiecutter.layer_name>>"
 DELIMITERS = ("<<", "<%", "<#")
 MOST_BLOBS = 64
@@ -70,6 +73,8 @@ KINDS = {
     ),
 }  # fmt: skip
 
+SOURCES = {".py", ".sh", ".fish", ".csh", ".prototxt", ".yml"}  # and Dockerfile: with # comments
+
 # The types of keys, with the value that the fragment carries for a required one.
 TYPES = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "dict": {}}
 
@@ -89,13 +94,17 @@ LAYER_ATTRIBUTES = {
 }  # fmt: skip
 
 
-class Refused(FailedHookException):
-    """An answer that is refused; cookiecutter prints the message and exits with 1."""
+class Refused(FailedHookException, SystemExit):
+    """An answer that is refused; cookiecutter and cruft print the message and exit with 1."""
+
+    def __init__(self, message):
+        super().__init__(message)
+        self.code = message
 
 
 def refuse(variable, expected, got, advice):
     """Raise Refused with the one line: what was expected, what came and what to do."""
-    shown = ascii(got) if len(str(got)) <= 60 else ascii(str(got)[:57]) + "..."
+    shown = ascii(got) if len(ascii(got)) <= 70 else ascii(got)[:67] + "..."
     raise Refused(f"{variable}: expected {expected}, got {shown}: {advice}.")
 
 
@@ -119,6 +128,10 @@ class LayerSpec:
     bottoms: tuple
     tops: tuple
     keys: tuple
+    author: str = ""
+    license: str = ""
+    header: tuple = ()  # of lines
+    github_actions: bool = False
 
     @property
     def kind(self):
@@ -383,6 +396,46 @@ def refuse_beyond_limits(keys, limits):
             )
 
 
+def line_of(answers, variable):
+    """Return the checked author or license, one line."""
+    text = text_of(answers, variable).strip()
+    if len(text) > 200 or not text.isprintable():
+        refuse(
+            variable,
+            "one line of at most 200 characters that print",
+            text,
+            "shorten it or take out what does not show",
+        )
+    return text
+
+
+def header(answers):
+    """Return the lines of the checked header, without comment signs."""
+    lines = text_of(answers, "header").replace("\r\n", "\n").strip("\n").split("\n")
+    for line in lines:
+        for character in line:
+            if not character.isprintable() and unicodedata.category(character) != "Zs":
+                refuse("header", "lines of characters that print", line, "take out the others")
+        if re.search(r"coding[:=]|^\W*(syntax|escape|check)\s*=|^!", line) or line.endswith("\\"):
+            refuse(
+                "header",
+                "lines that mean nothing as a comment: no coding: or syntax=, no \\ at the end",
+                line,
+                "say it in other words",
+            )
+    return tuple(line.rstrip() for line in lines) if any(lines) else ()
+
+
+def github_actions(answers):
+    """Return whether a workflow for GitHub Actions is wanted."""
+    answer = answers.get("github_actions")
+    text = str(answer) if isinstance(answer, bool) else text_of(answers, "github_actions")
+    for words, meaning in (("yes y true on 1", True), ("no n false off 0", False)):
+        if text.strip().lower() in words.split():
+            return meaning
+    refuse("github_actions", "yes or no", text, "type one of these")
+
+
 def parse_key(piece):
     """Return the Key that `name[:type][=default]` describes."""
     match = re.fullmatch(
@@ -503,8 +556,13 @@ def to_python_list(values, indent=4):
 def to_markdown(value):
     """Return a value as JSON code that can stand in a Markdown table."""
     text = to_json(value).replace("|", "\\|")
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
+    ticks = "`" * (1 + longest_ticks(text))
+    return f"{ticks} {text} {ticks}" if len(ticks) > 1 else f"`{text}`"
+
+
+def longest_ticks(text):
+    """Return the length of the longest run of backticks."""
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def to_prototxt(text):
@@ -519,7 +577,12 @@ CHECKS = {
     "bottoms": lambda answers: blob_names(answers, "bottoms"),
     "tops": top_names,
     "param_str_keys": param_str_keys,
+    "author": lambda answers: line_of(answers, "author"),
+    "license": lambda answers: line_of(answers, "license"),
+    "header": header,
+    "github_actions": github_actions,
 }
+OPTIONAL = {"author": "", "license": "", "header": "", "github_actions": "no"}
 
 
 def check(answers, variable):
@@ -533,6 +596,43 @@ def layer_spec(answers):
     return LayerSpec(*(read(answers) for read in CHECKS.values()))
 
 
+def sources(answers):
+    """Return the paths of the files that get the header, in the layer's folder."""
+    template, name = HERE / FOLDER, layer_name(answers)
+    files = [path for path in template.rglob("*") if path.suffix in SOURCES]
+    files.append(template / "Dockerfile")
+    return sorted(str(path.relative_to(template)).replace(FOLDER, name) for path in files)
+
+
+def version(_):
+    """Return the version of this template."""
+    return json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))["__version"]
+
+
+def command(answers):
+    """Return the command that gives these answers, in lines for the shell."""
+    template = str(answers.get("_template"))
+    if not re.fullmatch(r"((gh|gl|bb):|https://|ssh://|git@)[\w.@:/~+-]+", template):
+        template = "gh:org/caffe-pylayer"
+    given = {variable: answers[variable] for variable in CHECKS}
+    words = [
+        shlex.quote(f"{variable}={answer}")
+        for variable, answer in given.items()
+        if answer != OPTIONAL.get(variable)
+    ]
+    return [f"cookiecutter --no-input {template}", *words]
+
+
+def escaped(text):
+    """Return text as it stands between double quotes in Python."""
+    return text.encode("unicode_escape").decode("ascii").replace('"', "\\x22")
+
+
+def fence(lines):
+    """Return a Markdown fence that does not stand in these lines."""
+    return "`" * max(3, 1 + longest_ticks("\n".join(lines)))
+
+
 def default_count(kind, variable):
     """Return the count of bottoms or tops that a kind has by default."""
     return getattr(KINDS[layer_kind({"layer_kind": kind})], f"default_{variable}")
@@ -541,17 +641,30 @@ def default_count(kind, variable):
 FILTERS = (
     check,
     class_name,
+    command,
     default_count,
+    escaped,
+    fence,
     layer_spec,
+    sources,
     to_json,
     to_markdown,
     to_python,
     to_python_list,
+    version,
 )
 
 
 class Answers(Extension):
     """The filters, and a guard: no answer is rendered that could be a template."""
+
+    def __new__(cls, environment):
+        """Run this file anew when it has changed: `cruft update` generates with two versions."""
+        source = Path(__file__).read_bytes()
+        if source != SOURCE:
+            exec(compile(source, __file__, "exec"), globals())
+            return Answers(environment)
+        return super().__new__(cls)
 
     def __init__(self, environment):
         super().__init__(environment)

@@ -14,6 +14,15 @@ import caffe
 <% if "np." in methods %>
 import numpy as np
 <% endif %>
+<% if layer.author or layer.license %>
+
+<% endif %>
+<% if layer.author %>
+__author__ = <<layer.author|to_python>>
+<% endif %>
+<% if layer.license %>
+__license__ = <<layer.license|to_python>>
+<% endif %>
 
 
 class <<layer.class_name>>(caffe.Layer):
@@ -72,7 +81,7 @@ def _parse_param_str(layer):
     prefix = "%s: param_str" % type(layer).__name__
     given = _parse_literal(layer.param_str.strip() or "{}")
     if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON or Python, got %.60r"
+        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
@@ -108,7 +117,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None where it is so long or deep that Python needs too much time or stack for it.
+    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

@@ -216,8 +216,8 @@ def bare_template(folder):
 def without_hooks(folder):
     """Copy this template without its hooks."""
     folder.mkdir()
-    for name in ("cookiecutter.json", "local_extensions.py", "reserved_names.txt"):
-        shutil.copy(PROJECT / name, folder)
+    for path in (*PROJECT.glob("*.json"), *PROJECT.glob("*.py"), *PROJECT.glob("*_names.txt")):
+        shutil.copy(path, folder)
     for name in ("templates", "<<cookiecutter.layer_name>>"):
         shutil.copytree(PROJECT / name, folder / name)
     return folder

@@ -1,15 +1,33 @@
-"""Put back what the author had written (-f), set the run bits and say what to do next."""
+"""Write the header, put back what the author had written (-f) and say what to do next."""
 
 import os
 
 NAME = "<<cookiecutter.layer_name>>"
+HEADER = "<<(cookiecutter|layer_spec).header|join('\n')|escaped>>"
+SOURCES = "<<cookiecutter|sources|join(' ')>>".split()
+WORKFLOW = ".github/workflows/tests.yml"
+
+if "<<(cookiecutter|layer_spec).github_actions>>" == "False":
+    os.remove(WORKFLOW)
+    SOURCES.remove(WORKFLOW)
+for path in SOURCES if HEADER else []:
+    with open(path, encoding="utf-8") as file:
+        lines = file.readlines()
+    comments = [f"# {line}".rstrip() + "\n" for line in HEADER.split("\n")] + ["\n"]
+    if path.endswith(".py") and not HEADER.isascii():
+        comments.insert(0, "# -*- coding: utf-8 -*-\n")
+    start = 1 if lines[0].startswith("#!") else 0
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(lines[:start] + comments + lines[start:])
 
 kept = []
-for folder in (".", "example", "tests"):
+for folder in (".", ".github/workflows", "example", "tests"):
     for file in os.listdir(folder):
         if file.endswith(".kept"):
             kept.append(os.path.normpath(os.path.join(folder, file[: -len(".kept")])))
             os.replace(f"{kept[-1]}.kept", kept[-1])
+if not os.listdir(".github/workflows"):
+    os.removedirs(".github/workflows")
 unfinished = os.environ.get("CAFFE_PYLAYER_UNFINISHED")
 if unfinished:
     with open(unfinished, "a") as file:
@@ -17,11 +35,13 @@ if unfinished:
 
 os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 
-# `make new` generates into a temporary folder and moves it to this one, if there is none.
+# `make new` generates into a temporary folder and moves it to this one, if there is none. What
+# `cruft diff` and `cruft update` generate elsewhere, to compare, is nobody's to go to.
 out = os.environ.get("CAFFE_PYLAYER_OUT")
-if not (out and os.path.exists(os.path.join(out, NAME))):
-    folder = os.path.join(out, NAME) if out else os.getcwd()
-    shown = os.path.relpath(folder, os.environ.get("PWD", os.path.dirname(folder)))
+folder = os.path.join(out, NAME) if out else os.getcwd()
+shown = os.path.relpath(folder, os.environ.get("PWD", os.path.dirname(folder)))
+compared = "<<'' if '_output_dir' in cookiecutter else 'cruft'>>" and shown.startswith("..")
+if not compared and not (out and os.path.exists(folder)):
     if not shown.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum():
         import shlex  # here, because it takes time
 

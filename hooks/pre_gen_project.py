@@ -1,15 +1,14 @@
-"""Refuse an old cookiecutter, put the author's files of a layer that is there (-f) out of its way.
+"""Put the author's files of a layer that is there (-f) out of its way.
 
-A cookiecutter before 2.6 runs hooks unrendered and cannot read our delimiters. The answers are
-checked before this: at the prompts, and by local_extensions.py when cookiecutter asks for the name
-of the folder, also in a replay, so that nothing is on disk when one is refused.
+The answers are checked before this: at the prompts, and by local_extensions.py when cookiecutter
+asks for the name of the folder, also in a replay, so that nothing is on disk when one is refused.
 """
 
 import os
-import sys
 
 NAME = "<<cookiecutter.layer_name>>"
 AUTHORS = (
+    ".github/workflows/tests.yml",
     f"{NAME}.py",
     f"{NAME}.prototxt",
     "README.md",
@@ -18,9 +17,6 @@ AUTHORS = (
     "example/train_val.prototxt",
     f"tests/test_{NAME}.py",
 )
-
-if NAME.startswith("<"):
-    sys.exit("caffe-pylayer needs cookiecutter 2.6 or newer: pip install --upgrade cookiecutter")
 
 unfinished = os.environ.get("CAFFE_PYLAYER_UNFINISHED")
 if unfinished:

@@ -47,7 +47,7 @@ def test_tilde_is_the_home_folder(new, tmp_path):
 
 
 def test_asks_the_prompts(new, tmp_path):
-    result = new("out", input="smooth_l1\n\n2\n\n\nsigma=1.0\n")
+    result = new("out", input="smooth_l1\n\n2\n\n\nsigma=1.0\n\n\n\n\n")
     assert result.returncode == 0, result.stderr
     assert "Kind of layer" in result.stdout
     fragment = (tmp_path / "out" / "smooth_l1" / "smooth_l1.prototxt").read_text()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local_extensions import layer_spec
+from ways_in import DEFAULTS
 
 KEYS = (
     "i=3, f=0.5, g:float=2, b=true, s='größe \"\"\"漢``|\" 😀 \\'{}\\' \\\\ \\n', "
@@ -113,8 +114,9 @@ REFUSED = {
     "__import__('os').system('touch executed')": ["expected a dict"],
     "{" * 5000: ["expected a dict"],
     "[" * 100000: ["expected a dict"],
-    "{'m': '" + "x" * 100000 + "', 'zz': 1}": ["'zz'"],
-    "{'m': ['" + "x" * 100000 + "']}": ["type str"],
+    '{"m": "' + "x" * 100000 + '", "zz": 1}': ["'zz'"],
+    "{'m': ['" + "x" * 10000 + "']}": ["type str"],
+    "{'m': '" + "x" * 100000 + "'}": ["at most 20000 characters"],
 }
 
 
@@ -140,9 +142,7 @@ def test_a_layer_without_keys_takes_none(bake, with_caffe):
 
 
 def test_long_param_str_is_wrapped_and_short_is_not(bake):
-    answers = {"layer_name": "my_layer", "layer_class": "L", "layer_kind": "identity"}
-    answers |= {"bottoms": "1", "tops": "1"}
-    short = layer_spec({**answers, "param_str_keys": "x1=1, x2=2"})
+    short = layer_spec({**DEFAULTS, "param_str_keys": "x1=1, x2=2"})
     assert short.param_str == ['\'{"x1": 1, "x2": 2}\'']
     keys = ", ".join(f"a_rather_long_name_{i}=1.5" for i in range(9))
-    assert len(layer_spec({**answers, "param_str_keys": keys}).param_str) == 9
+    assert len(layer_spec({**DEFAULTS, "param_str_keys": keys}).param_str) == 9

@@ -19,6 +19,10 @@ DEFAULTS = {
     "bottoms": "1",
     "tops": "1",
     "param_str_keys": "",
+    "author": "",
+    "license": "",
+    "header": "",
+    "github_actions": "no",
 }
 
 

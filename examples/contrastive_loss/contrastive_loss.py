@@ -127,7 +127,7 @@ def _parse_param_str(layer):
     prefix = "%s: param_str" % type(layer).__name__
     given = _parse_literal(layer.param_str.strip() or "{}")
     if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON or Python, got %.60r"
+        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
@@ -161,10 +161,14 @@ def _fits(value, kind):
 
 
 def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither."""
-    for parse in (json.loads, ast.literal_eval):
+    """Return the value of text in JSON or as a Python literal, None if it is neither.
+
+    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    """
+    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:
-            return parse(text)
+            if len(text) <= most:
+                return parse(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
             pass
     return None

@@ -17,6 +17,10 @@ WORK = 2e7  # elements looked at, times all elements of the bottom, at most
 CLOSER = 12  # elements that are measured as carefully as a direction, the worst ones
 
 
+class AllKinks(Exception):
+    """No element could be measured, because the layer has a kink at each of them."""
+
+
 class Slope(object):
     """What differences say of a direction.
 
@@ -89,6 +93,8 @@ class Finding(object):
 
 def check(run, bottom, diff, tops, top_diffs, rng, others=()):
     """Compare one bottom's diff with differences; return None if they agree, or a Finding.
+
+    Raises AllKinks where no element can be compared.
 
     Args:
         run: function of an array like `bottom`, float32, that returns the list of tops.
@@ -176,6 +182,8 @@ class Survey(object):
             clear[...] = 0
             for index in set(self.slopes) - left_out - set(sure):
                 clear[index] = 1
+            if not np.any(clear):
+                raise AllKinks()
         for u in directions:
             slope = self.probe.slope(u * clear)
             if slope.differs(errors=10):

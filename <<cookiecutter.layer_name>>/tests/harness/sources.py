@@ -79,10 +79,13 @@ def solver(caffe, rank, count):
 
 def check_batch_size(subject):
     """The tops follow the key batch_size."""
-    _, size, _ = subject.epoch()
+    params = subject.fragment.params
+    size = params["batch_size"]
     usual = subject.sequence(1)[0]
     for other in (1, size + 1):
-        layer, _, _ = subject.epoch(other)
+        layer, known, _ = subject.epoch(other)
+        if known is None:
+            layer = subject.fragment.with_params(dict(params, batch_size=other))
         for name, before, top in zip(
             subject.fragment.tops, usual, subject.sequence(1, layer=layer)[0]
         ):
