@@ -174,3 +174,30 @@ def test_foreign_layer_is_green(bake, own_tests, tmp_path, engine, forward):
     found = own_tests(engine, layer)
     checks = ["counts", "expected_tops", "load", "phases", "ranks", "sequence", "shapes"]
     assert found == {f"test_foreign[{check}]": "passed" for check in checks}, found.output
+
+
+def test_batch_size_is_checked_without_samples_too(bake, own_tests, tmp_path):
+    """Of a layer that reads files of the author's, and knows no key samples."""
+    layer = bake(out=tmp_path, layer_name="foreign", layer_kind="data", tops="rows")
+    forward = (
+        '        top[0].data[...] = np.arange(99)[: json.loads(self.param_str)["batch_size"]]\n'
+    )
+    module = (
+        "import json\n\nimport caffe\nimport numpy as np\n\n\nclass ForeignLayer(caffe.Layer):\n"
+    )
+    module += "    def setup(self, bottom, top):\n        pass\n\n"
+    module += "    def reshape(self, bottom, top):\n"
+    module += '        top[0].reshape(json.loads(self.param_str)["batch_size"])\n\n'
+    module += "    def forward(self, bottom, top):\n" + forward
+    fragment = layer / "foreign.prototxt"
+    text = fragment.read_text()
+    before, after = text.split("    param_str: ")[0], text.split("\n")[-3:]
+    fragment.write_text("\n".join([before + "    param_str: '{\"batch_size\": 4}'", *after]))
+    (layer / "tests" / "test_foreign.py").write_text(
+        (layer / "tests" / "test_foreign.py").read_text().split("    seed, samples")[0]
+        + "    return [None]\n"
+    )
+    for size, verdict in (('["batch_size"]', "passed"), ('["batch_size"] * 0 + 4', "failure")):
+        (layer / "foreign.py").write_text(module.replace('["batch_size"])\n', size + ")\n"))
+        found = own_tests("standin", layer)
+        assert found["test_foreign[batch_size]"] == verdict, found.output

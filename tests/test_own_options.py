@@ -131,6 +131,18 @@ def test_unchecked_tops(bake, tmp_path):
         assert run(layer).returncode == 0
 
 
+def test_a_gradient_with_kinks_everywhere_is_skipped_and_says_so(bake, tmp_path):
+    layer = bake(out=tmp_path)
+    module, test = layer / "my_layer.py", layer / "tests" / "test_my_layer.py"
+    text = module.read_text().replace("= bottom[0].data", "= abs(bottom[0].data)")
+    module.write_text(text.replace("= top[0].diff", "= 7 * top[0].diff"))
+    test.write_text(test.read_text().replace("rng.randn(", "0 * rng.randn("))
+    found = run(layer, "-rs")
+    assert found.returncode == 0 and "1 skipped" in found.stdout
+    said = " ".join(found.stdout.split())
+    assert "the gradient of bottom bottom_0 cannot be measured: forward has a kink at each" in said
+
+
 def test_nothing_is_left_in_the_layer(bake, tmp_path):
     layer = bake(out=tmp_path)
     before = sorted(tmp_path.rglob("*"))
