@@ -591,8 +591,14 @@ def check(answers, variable):
     return ""
 
 
-def layer_spec(answers):
-    """Return the LayerSpec of a complete set of answers, or refuse."""
+def layer_spec(answers, given=()):
+    """Return the LayerSpec of a complete set of answers, or refuse.
+
+    `given` is what came before the prompts: there cookiecutter takes a list for a choice.
+    """
+    for variable, value in dict(given).items():
+        if isinstance(value, list) and variable != "layer_kind":
+            refuse(variable, "text", value, "write it as one string")
     return LayerSpec(*(read(answers) for read in CHECKS.values()))
 
 
@@ -715,7 +721,7 @@ def guard(environment):
         first = not rendered
         rendered.append(source)
         if first and source == FOLDER:
-            return from_string("<<(cookiecutter|layer_spec).name>>", *args, **kwargs)
+            return from_string("<<(cookiecutter|layer_spec(_cookiecutter|default({}))).name>>", *args, **kwargs)
         if environment.loader is None and source not in own:
             refuse_delimiters("an answer", source)
         return from_string(source, *args, **kwargs)

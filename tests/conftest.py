@@ -1,5 +1,6 @@
 """What the project's tests share: baking a layer, and running its own tests on both engines."""
 
+import json
 import os
 import subprocess
 import sys
@@ -66,10 +67,9 @@ def with_caffe():
 class Verdicts(dict):
     """What pytest said of each test, by its name; with its exit code and output."""
 
-    def __init__(self, folder, result):
+    def __init__(self, folder, exit_code, output):
         super().__init__()
-        self.exit_code = result.returncode
-        self.output = result.stdout + result.stderr
+        self.exit_code, self.output = exit_code, output
         report = Path(folder) / "report.xml"
         if report.exists():
             for case in ElementTree.parse(report).iter("testcase"):
@@ -85,23 +85,39 @@ class Verdicts(dict):
 
 
 @pytest.fixture(scope="session")
-def own_tests(request):
-    """A function that runs the tests of a generated folder on an engine: its Verdicts."""
+def own_tests(request, tmp_path_factory):
+    """A function that runs the tests of a generated folder on an engine: its Verdicts.
+
+    One process an engine imports Caffe and pytest, and forks for each run.
+    """
+    processes = {}
+
+    def start(engine):
+        command = [sys.executable, "tests/warm_pytest.py", "numpy"]
+        if engine == "real":
+            request.getfixturevalue("with_caffe")
+            command[:1] = [
+                "scripts/with-caffe",
+                "--bind",
+                tmp_path_factory.getbasetemp(),
+                "python3",
+            ]
+            command.append("caffe")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
 
     def run(engine, folder, *arguments):
-        command = ["-m", "pytest", "-p", "no:cacheprovider", *arguments]
-        command += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
-        if engine == "real":
-            python = request.getfixturevalue("with_caffe")
-            result = python(folder, "python3", *command, CAFFE_ENGINE=engine)
-        else:
-            result = subprocess.run(
-                [sys.executable, *command],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                env={**os.environ, "CAFFE_ENGINE": engine},
-            )
-        return Verdicts(folder, result)
+        if engine not in processes:
+            processes[engine] = start(engine)
+        process = processes[engine]
+        options = ["-p", "no:cacheprovider", *arguments]
+        options += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
+        question = [str(folder), options, {"CAFFE_ENGINE": engine}]
+        process.stdin.write(json.dumps(question) + "\n")
+        process.stdin.flush()
+        return Verdicts(folder, *json.loads(process.stdout.readline()))
 
-    return run
+    yield run
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()

@@ -50,7 +50,7 @@ def by_hand(folder, name):
     module = imp.load_source(name, os.path.join(folder, name + ".py"))
     (kind,) = [value for value in vars(module).values() if hasattr(value, "BOTTOMS")]
     layer = kind()
-    layer.param_str = fragment.get("python_param").get("param_str", "").encode("utf-8")
+    layer.param_str = str(fragment.get("python_param").get("param_str", ""))  # in bytes
     return module._parse_param_str(layer)
 
 

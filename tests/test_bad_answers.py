@@ -43,7 +43,7 @@ def can_be_given(way, variable, answer):
     if way is at_prompt:  # which takes an empty line for the default, and strips
         return isinstance(answer, str) and answer.strip() == answer != "" and "\n" not in answer
     if way in (in_config_file, through_the_api):  # where a number is text, a list offers choices
-        return isinstance(answer, (str, bool))
+        return isinstance(answer, (str, bool)) or (isinstance(answer, list) and answer)
     return True
 
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from conftest import PROJECT
@@ -141,7 +141,12 @@ def same(found, expected):
 
 
 @settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=100,
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # to make a failure smaller takes minutes
+    suppress_health_check=list(HealthCheck),
 )
 @given(answers())
 def test_the_layer_loads_and_gets_its_values(bake, oracles, tmp_path_factory, drawn):

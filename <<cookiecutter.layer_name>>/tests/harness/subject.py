@@ -170,11 +170,12 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
             finite = np.abs(right[np.isfinite(right)])
             limit = 1e-6 * (np.abs(right) + (np.max(finite) if finite.size else 0.0))
         equal = (left == right) | (np.isnan(left) & np.isnan(right))
-        wrong = ~(equal | (np.abs(left - right) <= limit))
+        with np.errstate(invalid="ignore"):
+            errors = np.abs(left - right)
+        wrong = ~(equal | (errors <= limit))
         if np.any(wrong):
             lines = ["%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)]
             lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
-            errors = np.abs(left - right)
             errors = np.where(wrong, np.where(np.isnan(errors), np.inf, errors), -1).ravel()
             for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
                 index = np.unravel_index(flat, wrong.shape)
