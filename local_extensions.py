@@ -14,7 +14,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 import unicodedata
 import warnings
 from dataclasses import dataclass, field, replace
@@ -26,6 +29,7 @@ from jinja2.ext import Extension
 HERE = Path(__file__).resolve().parent
 SOURCE = Path(__file__).read_bytes()
 FOLDER = "<<cookiecutter.layer_name>>"
+KEPT = ".kept-by-caffe-pylayer"  # as in the hooks
 DELIMITERS = ("<<", "<%", "<#")
 MOST_BLOBS = 64
 MOST_CHARACTERS = 4000
@@ -379,6 +383,12 @@ def param_str_keys(answers):
                 f"type for example {key.name}:{preset.type}={to_json(preset.value)}",
             )
         keys[key.name] = replace(key, value=preset.value) if key.required else key
+    if any(
+        unicodedata.category(character) == "Cc" for character in text if character not in "\n\t"
+    ):
+        refuse(
+            "param_str_keys", "no control characters", text, "write them in quotes, such as '\\x1b'"
+        )
     refuse_beyond_limits(keys, kind.limits)
     return tuple(keys.values())
 
@@ -411,19 +421,20 @@ def line_of(answers, variable):
 
 def header(answers):
     """Return the lines of the checked header, without comment signs."""
-    lines = text_of(answers, "header").replace("\r\n", "\n").strip("\n").split("\n")
+    text = text_of(answers, "header").replace("\r\n", "\n").strip("\n")
+    lines = [line.rstrip() for line in text.split("\n")]
     for line in lines:
         for character in line:
             if not character.isprintable() and unicodedata.category(character) != "Zs":
                 refuse("header", "lines of characters that print", line, "take out the others")
-        if re.search(r"coding[:=]|^\W*(syntax|escape|check)\s*=|^!", line) or line.endswith("\\"):
+        if re.search(r"coding[:=]|^\W*(syntax|escape|check)\s*=|^!|\\$", line, re.IGNORECASE):
             refuse(
                 "header",
                 "lines that mean nothing as a comment: no coding: or syntax=, no \\ at the end",
                 line,
                 "say it in other words",
             )
-    return tuple(line.rstrip() for line in lines) if any(lines) else ()
+    return tuple(lines) if any(lines) else ()
 
 
 def github_actions(answers):
@@ -602,12 +613,30 @@ def layer_spec(answers, given=()):
     return LayerSpec(*(read(answers) for read in CHECKS.values()))
 
 
+def files(answers):
+    """Return the paths of all files that are generated, in the layer's folder."""
+    template, name = HERE / FOLDER, layer_name(answers)
+    paths = [path.relative_to(template) for path in template.rglob("*") if path.is_file()]
+    return [Path(str(path).replace(FOLDER, name)) for path in paths]
+
+
 def sources(answers):
     """Return the paths of the files that get the header, in the layer's folder."""
-    template, name = HERE / FOLDER, layer_name(answers)
-    files = [path for path in template.rglob("*") if path.suffix in SOURCES]
-    files.append(template / "Dockerfile")
-    return sorted(str(path.relative_to(template)).replace(FOLDER, name) for path in files)
+    paths = (path for path in files(answers) if path.suffix in SOURCES or path.name == "Dockerfile")
+    return sorted(map(str, paths))
+
+
+def name_if_free(answers, given):
+    """Return the layer_name of checked answers; refuse a folder that cannot be renewed with -f."""
+    name = layer_spec(answers, given).name
+    folder = Path(answers.get("_output_dir", HERE)) / name
+    for path in files(answers) if folder.exists() else ():
+        if (folder / path).is_dir():
+            refuse(path, "a file", "a folder", f"move it out of {name}")
+        if (folder / f"{path}{KEPT}").exists():
+            text = "your file of before a run that was killed"
+            refuse(f"{path}{KEPT}", "none", text, f"move it back to {path} or delete it")
+    return name
 
 
 def version(_):
@@ -652,6 +681,7 @@ FILTERS = (
     escaped,
     fence,
     layer_spec,
+    name_if_free,
     sources,
     to_json,
     to_markdown,
@@ -687,21 +717,24 @@ def watch():
     os.close(handle)
     os.environ["CAFFE_PYLAYER_UNFINISHED"] = path
     atexit.register(clean_up, path)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def clean_up(path):
-    """Leave nothing of a layer that Ctrl-C or a full disk cut short; of an older one, all."""
-    begun = {}
-    for line in Path(path).read_text(encoding="utf-8").split("\0")[:-1]:
-        state, folder = line.split(" ", 1)
-        begun[folder] = state
+    """Leave nothing of a layer that was cut short; of an older one, all that its author wrote."""
+    lines = [line.split(" ", 1) for line in Path(path).read_text(encoding="utf-8").split("\0")[:-1]]
     os.remove(path)
-    for folder, state in begun.items():
-        if state == "new":
-            shutil.rmtree(folder, ignore_errors=True)
-        elif state == "old":
-            for file in Path(folder).rglob("*.kept"):
-                file.replace(file.with_suffix(""))
+    done = tuple(folder + os.sep for state, folder in lines if state == "done")
+    for state, begun in lines:
+        if not (begun + os.sep).startswith(done):
+            if state == "new":
+                shutil.rmtree(begun, ignore_errors=True)
+            elif state == "made":
+                Path(begun).unlink(missing_ok=True)
+            elif os.path.lexists(begun + KEPT):
+                os.replace(begun + KEPT, begun)
 
 
 def guard(environment):
@@ -712,6 +745,14 @@ def guard(environment):
     all answers are checked once more, because a replay asks and renders none.
     """
     settings = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
+    for name, value in (
+        *settings["_jinja2_env_vars"].items(),
+        ("line_statement_prefix", None),
+        ("line_comment_prefix", None),
+    ):
+        if getattr(environment, name) != value:
+            got = f"{name} {getattr(environment, name)}"
+            refuse("_jinja2_env_vars", "those of cookiecutter.json", got, "take them out")
     own = set(strings(settings)) - set(strings(settings["_jinja2_env_vars"]))
     own |= {hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")}
     from_string = environment.from_string
@@ -721,7 +762,9 @@ def guard(environment):
         first = not rendered
         rendered.append(source)
         if first and source == FOLDER:
-            return from_string("<<(cookiecutter|layer_spec(_cookiecutter|default({}))).name>>", *args, **kwargs)
+            return from_string(
+                "<<cookiecutter|name_if_free(_cookiecutter|default({}))>>", *args, **kwargs
+            )
         if environment.loader is None and source not in own:
             refuse_delimiters("an answer", source)
         return from_string(source, *args, **kwargs)

@@ -3,6 +3,7 @@
 import os
 
 NAME = "<<cookiecutter.layer_name>>"
+KEPT = ".kept-by-caffe-pylayer"
 HEADER = "<<(cookiecutter|layer_spec).header|join('\n')|escaped>>"
 SOURCES = "<<cookiecutter|sources|join(' ')>>".split()
 WORKFLOW = ".github/workflows/tests.yml"
@@ -17,21 +18,20 @@ for path in SOURCES if HEADER else []:
     if path.endswith(".py") and not HEADER.isascii():
         comments.insert(0, "# -*- coding: utf-8 -*-\n")
     start = 1 if lines[0].startswith("#!") else 0
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(lines[:start] + comments + lines[start:])
+    if lines[start : start + len(comments)] != comments:  # cookiecutter -s leaves files as they are
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(lines[:start] + comments + lines[start:])
 
 kept = []
 for folder in (".", ".github/workflows", "example", "tests"):
     for file in os.listdir(folder):
-        if file.endswith(".kept"):
-            kept.append(os.path.normpath(os.path.join(folder, file[: -len(".kept")])))
-            os.replace(f"{kept[-1]}.kept", kept[-1])
+        if file.endswith(KEPT):
+            kept.append(os.path.normpath(os.path.join(folder, file[: -len(KEPT)])))
+            os.replace(kept[-1] + KEPT, kept[-1])
 if not os.listdir(".github/workflows"):
     os.removedirs(".github/workflows")
-unfinished = os.environ.get("CAFFE_PYLAYER_UNFINISHED")
-if unfinished:
-    with open(unfinished, "a") as file:
-        file.write(f"done {os.getcwd()}\0")
+with open(os.environ["CAFFE_PYLAYER_UNFINISHED"], "a") as file:
+    file.write(f"done {os.getcwd()}\0")
 
 os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 
@@ -46,9 +46,12 @@ if not compared and not (out and os.path.exists(folder)):
         import shlex  # here, because it takes time
 
         shown = shlex.quote(shown)
-    if kept:
-        print(f"\n  kept {', '.join(sorted(kept))}\n  and renewed the rest")
-    print(f"""
+    text = f"\n  kept {', '.join(sorted(kept))}\n  and renewed the rest\n" if kept else ""
+    text += f"""
   cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe
   edit {NAME}.py and the two functions in tests/test_{NAME}.py, then test again
-  . ./activate.sh puts the layer on PYTHONPATH; {NAME}.prototxt is its part of your net""")
+  . ./activate.sh puts the layer on PYTHONPATH; {NAME}.prototxt is its part of your net"""
+    try:
+        print(text, flush=True)
+    except OSError:  # nobody reads it, or a full disk: the layer is there all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

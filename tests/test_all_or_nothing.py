@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -98,6 +99,56 @@ def test_interrupt_leaves_nothing(command, tmp_path):
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert os.listdir(tmp_path) == []
+
+
+def test_terminated_leaves_nothing_or_what_was_there(command, edited, tmp_path):
+    before = files(edited)
+    process = subprocess.Popen(
+        [*command, "-f"], cwd=edited.parent, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 30
+    while (edited / "README.md").exists() and time.monotonic() < deadline:
+        pass
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert {file: files(edited)[file] for file in AUTHORS} == {f: before[f] for f in AUTHORS}
+    assert not list(edited.rglob("*.kept*")) and not (edited / ".github" / "workflows").is_file()
+
+
+def test_force_leaves_files_of_the_author_that_are_called_kept(command, edited):
+    for folder in (edited, edited / "tests"):
+        (folder / "weights").write_text("newer")
+        (folder / "weights.kept").write_text("older")
+    subprocess.run([*command, "-f"], cwd=edited.parent, check=True)
+    assert (edited / "weights").read_text() == (edited / "tests" / "weights").read_text() == "newer"
+
+
+@pytest.mark.parametrize("in_the_way", ["a leftover", "a folder"])
+def test_force_stops_before_anything_where_it_cannot_keep_a_file(command, edited, in_the_way):
+    if in_the_way == "a folder":
+        (edited / "README.md").unlink()
+        (edited / "README.md").mkdir()
+    else:
+        (edited / "my_layer.py.kept-by-caffe-pylayer").write_text("of a run that was killed")
+    before = files(edited)
+    done = subprocess.run([*command, "-f"], cwd=edited.parent, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout.splitlines()) == 1 and ": expected " in done.stdout
+    assert files(edited) == before
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "nobody reads"])
+def test_output_that_fails_keeps_the_layer(command, tmp_path, output):
+    script = f"{shlex.join(command)} " + ("| true" if output[0] == "n" else f">{output}")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, stderr=subprocess.PIPE)
+    assert done.stderr == b"" and (tmp_path / "my_layer" / "activate.sh").exists()
+
+
+def test_skipping_files_that_are_there_writes_no_second_header(command, tmp_path):
+    for _ in range(3):
+        subprocess.run([*command, "-f", "-s", "header=mine"], cwd=tmp_path, check=True)
+    assert (tmp_path / "my_layer" / "tools" / "splice.py").read_text().count("# mine\n") == 1
 
 
 def test_nothing_of_ours_stays_in_the_folder_for_temporary_files(command, tmp_path):

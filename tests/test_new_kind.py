@@ -40,6 +40,7 @@ Doubles its bottom.
 <% set top_shape = identity.top_shape %>
 <% set train_val = identity.train_val %>
 """
+TESTS = ["tests/test_grid.py", "tests/test_example_net.py"]
 ROW = '    "toy": Kind("a toy; doubles its bottom", ONE, ONE, 1, 1),\n'
 
 
@@ -56,7 +57,7 @@ def test_grid_picks_up_a_new_kind(tmp_path):
     assert settings["layer_kind"][0] == "toy"
     assert settings["__prompts__"]["layer_kind"]["toy"] == "toy - a toy; doubles its bottom"
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy_", "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy_", *TESTS],
         cwd=copy,
         capture_output=True,
         text=True,

@@ -104,7 +104,8 @@ def layer(request, bake):
 
 
 def test_setup_takes_a_param_str_or_raises_a_value_error(layer, with_caffe):
-    counts = check(layer, LONG + draw(2_000, 0), with_caffe)
+    long = LONG if layer.name != "images" else []  # the same parser, and slow
+    counts = check(layer, long + draw(2_000, 0), with_caffe)
     print(counts)
     for of_python in counts.values():
         assert of_python["taken"] > 20 and of_python["refused"] > 1_000

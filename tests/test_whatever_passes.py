@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import string
 import subprocess
@@ -24,7 +25,9 @@ from local_extensions import (
 ORACLE = Path(__file__).with_name("params_oracle.py").relative_to(PROJECT)
 TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict}
 REQUIRED = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "dict": {}}
-TEXT = st.text(max_size=12).filter(lambda text: not any(mark in text for mark in DELIMITERS))
+TEXT = st.text(max_size=12).filter(
+    lambda text: not any(mark in text for mark in [*DELIMITERS, "\x7f"])
+)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | TEXT
     | st.floats(allow_nan=False, allow_infinity=False),
@@ -80,7 +83,7 @@ def keys(draw):
         value = draw(VALUES[kind])
         written = draw(st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False),
                                         repr(value)]))  # fmt: skip
-        if any(mark in written for mark in DELIMITERS):
+        if re.search("<[<%#]|[\x7f-\x9f]", written):
             written = json.dumps(value)
         typed = draw(st.booleans()) or type(value) is not TYPES[kind]
         pieces.append(f"{name}:{kind}={written}" if typed else f"{name} = {written}")

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -115,8 +116,8 @@ def isolated(function):
         lines = log.read().decode("utf-8", "replace").splitlines()
     if result:
         return json.loads(result)
-    reasons = ("Check failed", "Error parsing", "already exists")
-    why = [line.split("] ", 1)[-1] for line in lines if any(word in line for word in reasons)]
+    reason = re.compile(r"F\d{4} .*\] |.*(Check failed|Error parsing|already exists)")
+    why = [line.split("] ", 1)[-1] for line in lines if reason.match(line)]
     why = why or lines[-5:] or ["it did not say why"]
     why = with_hint("\n".join(why))
     return ["fail", "Caffe ended the process (signal %d): %s" % (status & 127, why)]
