@@ -194,6 +194,23 @@ def test_a_loss_keeps_its_weight_when_it_is_read(put):
     assert b"loss_weight: 1" not in put(weighed, "--after", "loss")
 
 
+def test_a_loss_that_weighs_nothing_is_still_a_loss(layers, put):
+    """loss_weight: 0 in the fragment must not make the net's readers read the loss."""
+    fragment = layers["my_loss"] / "my_loss.prototxt"
+    before = fragment.read_text()
+    fragment.write_text(before.replace("loss_weight: 1", "loss_weight: 0"))
+    try:
+        text = put(NET, "--after", "ip", "--bottom", "label", layer="my_loss")
+    finally:
+        fragment.write_text(before)
+    assert text.startswith(NET)
+
+
+def test_a_new_output_of_the_net_is_said(splice):
+    done = splice(NET, "--after", "loss", "-o", "-")
+    assert done.stderr.endswith(b"read by no layer: my_layer is an output of the net now\n")
+
+
 # Splitting
 
 
@@ -233,6 +250,8 @@ def test_split_keeps_what_the_loss_says(put):
         ('"InnerProduct"', '"Convolution"', "spatial"),
         ('type: "Input" top: "label"', 'type: "Input" top: "label" input_param { shape '
          '{ dim: 4 dim: 1 dim: 8 dim: 8 } }', "spatial"),
+        ('type: "Input" top: "label"', 'type: "Input" top: "label" input_param { shape '
+         '{ dim: 4 dim: 8 } }', "spatial"),
         ('top: "loss"', 'top: "loss" top: "scores"', "one top, got 2"),
         ('"SoftmaxWithLoss"', '"EuclideanLoss"', "expected the name of one SoftmaxWithLoss"),
     ],
@@ -329,6 +348,7 @@ def test_in_place_keeps_the_original_and_its_mode(splice, tmp_path):
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr == b"net.prototxt: my_layer after data, read by ip\n"
     assert (net.stat().st_mode & 0o777, AFTER_DATA in net.read_bytes()) == (0o640, True)
+    assert (tmp_path / "net.prototxt.orig").stat().st_mode & 0o777 == 0o640
     splice(None, "--after", "ip", "--name", "second", "--in-place")
     assert (tmp_path / "net.prototxt.orig").read_bytes() == NET
     assert sorted(os.listdir(tmp_path)) == ["net.prototxt", "net.prototxt.orig"]
@@ -369,6 +389,102 @@ def test_the_fragment_is_the_author_s(layers, splice):
     assert b'type: "Python" # Caffe\'s\n' in text and b"# mine" not in text
 
 
+def test_a_pipe_stays_a_pipe(splice, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        assert splice(NET, "--after", "data", "-o", "pipe").returncode == 0
+        assert AFTER_DATA in reader.read()
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_stdout_has_another_name(splice):
+    assert AFTER_DATA in splice(NET, "--after", "data", "-o", "/dev/stdout").stdout
+
+
+def test_a_hard_link_stays_one(splice, tmp_path):
+    (tmp_path / "net.prototxt").write_bytes(NET)
+    os.link(tmp_path / "net.prototxt", tmp_path / "other")
+    splice(None, "--after", "data", "--in-place")
+    assert AFTER_DATA in (tmp_path / "other").read_bytes()
+
+
+def test_an_original_that_is_older_is_said(splice, tmp_path):
+    splice(NET, "--after", "data", "--in-place")
+    splice(None, "--remove", "my_layer", "--in-place")
+    assert b".orig" not in splice(None, "--after", "data", "--in-place").stderr
+    done = splice(NET + b"# mine\n", "--after", "data", "--in-place")
+    assert done.stderr.startswith(b"net.prototxt.orig: kept, it is from before another change\n")
+    assert (tmp_path / "net.prototxt.orig").read_bytes() == NET
+
+
+# Taking out in any order: the net is then what it was
+
+
+@pytest.fixture
+def back(splice):
+    """back(net, puts, names) puts in layers a, b, ... and takes those of these names out."""
+
+    def run(net, puts, names):
+        text = net
+        for name, arguments in zip("abc", puts):
+            text = splice(text, *arguments, "--name", name, "-o", "-").stdout
+        for name in names:
+            done = splice(text, "--remove", name, "-o", "-")
+            assert done.returncode == 0, done.stderr
+            text = done.stdout
+        assert text == net
+
+    return run
+
+
+@pytest.mark.parametrize("names", ["abc", "acb", "bac", "bca", "cab", "cba"])
+def test_layers_at_one_blob_go_in_any_order(back, names):
+    halves = NET.replace(b'bottom: "ip"\n', b'bottom: "i" "p"\n')
+    back(halves, [["--after", "ip"]] * 3, names)
+    back(halves, [["--after", "ip"], ["--after", "a"], ["--after", "ip"]], names)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_the_weight_of_a_loss_goes_with_the_last_reader(back, splice, names):
+    back(NET, [["--after", "loss"]] * 2, names)
+    back(NET, [["--after", "loss"], ["--after", "a"]], names)
+    text = splice(NET, "--after", "loss", "--name", "a", "-o", "-").stdout
+    text = splice(text, "--after", "a", "--name", "b", "-o", "-").stdout
+    assert b"loss_weight: 1" in splice(text, "--remove", "a", "-o", "-").stdout
+
+
+def test_a_weight_that_was_changed_stays(splice):
+    text = splice(NET, "--after", "loss", "-o", "-").stdout
+    text = text.replace(b"loss_weight: 1", b"loss_weight: 2")
+    assert b" loss_weight: 2\n" in splice(text, "--remove", "my_layer", "-o", "-").stdout
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+@pytest.mark.parametrize("first", [["--after", "ip"], ["--after", "loss"]])
+def test_a_split_goes_in_any_order(back, names, first):
+    back(NET, [first, ["--split", "loss"]], names)
+    back(NET, [["--split", "loss"], ["--after", "a"]], names)
+
+
+def test_what_has_to_go_first_is_named(splice, refusal):
+    text = splice(NET, "--split", "loss", "--name", "a", "-o", "-").stdout
+    inside = splice(text, "--after", "a_2", "--name", "b", "-o", "-").stdout
+    assert "b stands inside; first --remove b" in refusal(inside, "--remove", "a")
+    read = text.replace(b'"Accuracy"\n  bottom: "ip"', b'"Accuracy"\n  bottom: "a_2"')
+    assert "accuracy reads a_2, which would be gone\n" in refusal(read, "--remove", "a")
+    two = splice(NET, "--after", "ip", "--bottom", "label", "-o", "-", layer="two").stdout
+    behind = splice(two, "--after", "two_1", "-o", "-").stdout
+    assert "gone; first --remove my_layer\n" in refusal(behind, "--remove", "two", layer="two")
+
+
+def test_a_comment_of_the_author_below_ours_stays(splice):
+    text = splice(NET, "--after", "data", "-o", "-").stdout
+    head = b'#   ip bottom "data"\n'
+    commented = text.replace(head, head + b"#   mine\n")
+    removed = splice(commented, "--remove", "my_layer", "-o", "-").stdout
+    assert removed == NET.replace(b'"data" }\n', b'"data" }\n#   mine\n', 1)
+
+
 # Refusing
 
 
@@ -400,10 +516,25 @@ def test_refuses(refusal, arguments, words):
         (b'net: "other"\nbase_lr: 1', "got a solver; its net: other"),
         (b"\x00\x01\xff", "net.prototxt:1:1: expected a name, value or bracket"),
         (b"layer{" * 1000, "expected at most 100 levels"),
+        (b"\xef\xbb\xbf" + NET, "1:1: expected a name, got a byte order mark"),
     ],
 )
 def test_refuses_what_is_no_net(refusal, net, words):
     assert words in refusal(net, "--after", "data")
+
+
+def test_refuses_a_file_that_is_read_only(refusal, tmp_path):
+    (tmp_path / "net.prototxt").write_bytes(NET)
+    (tmp_path / "net.prototxt").chmod(0o444)
+    for to in (["--in-place"], ["-o", "net.prototxt"]):
+        assert "is read-only" in refusal(None, "--after", "data", *to)
+
+
+def test_refuses_to_change_a_pipe_in_place(layers, tmp_path):
+    tool = layers["my_layer"] / "tools" / "splice.py"
+    command = [sys.executable, tool, "/dev/stdin", "--after", "data", "--in-place"]
+    done = subprocess.run(command, input=NET, capture_output=True)
+    assert done.returncode == 1 and b"expected a file to change in place" in done.stderr
 
 
 def test_refuses_a_file_that_is_not_there(refusal):
@@ -457,9 +588,14 @@ def test_help_has_an_example(splice):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--after", "a", "--split", "b"], ["--in-place", "-o", "x"], ["--remove", "a", "--name", "b"]],
+    [
+        ["--after", "a", "--split", "b"],
+        ["--in-place", "-o", "x"],
+        ["--remove", "a", "--name", "b"],
+        ["--after", "data", "--name", ""],
+    ],
 )
-def test_options_that_exclude_each_other_are_wrong_usage(splice, arguments):
+def test_wrong_usage(splice, arguments):
     assert splice(NET, *arguments).returncode == 2
 
 

@@ -44,11 +44,13 @@ def strings(draw, value):
 
 
 @st.composite
-def layers(draw, name, tops):
+def layers(draw, name, tops, types):
     """The text of a layer that reads some of the blobs; in place, or with new tops."""
+    kind = draw(st.sampled_from(types))
+    count, tops = ((2, 2), tops[:1]) if kind == "SoftmaxWithLoss" else ((0, 3), tops)
     fields = ["name" + draw(st.sampled_from([":", " : "])) + draw(strings(name))]
-    fields += ["type: " + draw(strings(draw(st.sampled_from(["ReLU", "Silence", "HDF5Output"]))))]
-    bottoms = draw(st.lists(st.sampled_from(BLOBS), max_size=3))
+    fields += ["type: " + draw(strings(kind))]
+    bottoms = draw(st.lists(st.sampled_from(BLOBS), min_size=count[0], max_size=count[1]))
     fields += ["bottom: " + draw(strings(blob)) for blob in bottoms]
     fields += ["top:" + draw(strings(blob)) for blob in tops]
     for rule in draw(st.sampled_from(RULES)):
@@ -66,14 +68,14 @@ def layers(draw, name, tops):
 
 
 @st.composite
-def nets(draw):
+def nets(draw, types=("ReLU", "Silence", "HDF5Output")):
     """The text of a net of a few layers; blobs are given by several, so that all cases occur."""
     parts = ["name: " + draw(strings("net"))] if draw(st.booleans()) else []
     inputs = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
     parts += ["input: %s input_dim: 1" % draw(strings(blob)) for blob in inputs]
     for i in range(draw(st.integers(1, 6))):
         tops = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
-        parts.append(draw(layers("layer %d" % i, tops)))
+        parts.append(draw(layers("layer %d" % i, tops, types)))
     text = draw(st.sampled_from(["", "\n", "# a net\n\n"]))
     text += "".join(part + draw(st.sampled_from(["\n", " ", "  # and\n", "\n\n", ";\n", ","]))
                     for part in parts)  # fmt: skip
@@ -131,20 +133,45 @@ def test_random_nets(tool, oracle, text, blob):
     assert oracle(text, after.encode("latin-1").decode(), blob, "my_layer") is None
 
 
-@settings(settings.get_profile("net"), max_examples=150)
-@given(nets(), st.lists(st.sampled_from(BLOBS), min_size=2, max_size=3), st.randoms())
-def test_several_layers_out_in_any_order(tool, text, blobs, random):
+FRAGMENTS = [
+    """layer { name: 'my' type: 'Python' bottom: "x" top: "my" python_param { module: 'my' } }""",
+    """layer {
+  name: 'my' type: 'Python'
+  bottom: 'x' # first
+  bottom: 'y' 'z'
+  top: 'my' python_param { module: 'my' }
+}""",
+    "layer { name: 'my' type: 'Python' bottom: 'x' top: 'my' loss_weight: 1 python_param { } }",
+]
+
+
+@settings(settings.get_profile("net"), max_examples=400)
+@given(nets(["ReLU", "SoftmaxWithLoss"]), st.data())
+def test_several_layers_out_in_any_order(tool, text, data):
+    """One that cannot go yet names the one that has to go first."""
     before = net = text.encode().decode("latin-1")
     names = []
-    for i, blob in enumerate(blobs):
+    for i in range(data.draw(st.integers(2, 4))):
+        fragment = tool.Net(data.draw(st.sampled_from(FRAGMENTS)), "fragment")
+        here = tool.Net(net, "net")
+        losses = [layer.name for layer in here.layers if layer.type == "SoftmaxWithLoss"]
+        blobs = data.draw(st.lists(st.sampled_from(here.blobs() or ["a"]), min_size=2, max_size=2))
+        further = blobs[: len(fragment.layers[0].bottoms) - 1]
         try:
-            layer = tool.read_fragment()
-            net = tool.put_in(tool.Net(net, "net"), layer, blob, name="my_%d" % i)[0]
+            if losses and data.draw(st.booleans()):
+                net = tool.split(here, fragment, losses[-1], further, "my_%d" % i)[0]
+            else:
+                net = tool.put_in(here, fragment, blobs[1], further, "my_%d" % i)[0]
             names.append("my_%d" % i)
         except tool.Refusal:
             pass
     assume(len(names) > 1)
-    random.shuffle(names)
-    for name in names:
-        net = tool.take_out(tool.Net(net, "net"), name)[0]
+    left = data.draw(st.permutations(names))
+    while left:
+        try:
+            net = tool.take_out(tool.Net(net, "net"), left[0])[0]
+            del left[0]
+        except tool.Refusal as refusal:
+            first = str(refusal).split("first --remove ")[1]
+            left.insert(0, left.pop(left.index(first)))
     assert net == before

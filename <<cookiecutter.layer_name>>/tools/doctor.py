@@ -5,6 +5,7 @@ Whatever may abort runs in a child, which imports a copy of this file and tells 
 """
 
 import argparse
+import errno
 import functools
 import glob
 import importlib
@@ -13,25 +14,31 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
 
-LAYER = "<<cookiecutter.layer_name>>"
+NAME = "<<cookiecutter.layer_name>>"
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = """examples:
   python3 tools/doctor.py                              this Python, Caffe and the layer
-  python3 tools/doctor.py example/train_val.prototxt   and the Python layers of a net
+  python3 tools/doctor.py example/train_val.prototxt   and a net, which is run once
 """
 TICK, CROSS, QUESTION = range(3)
 MARKS = [mark.decode("utf-8") for mark in (b"\xe2\x9c\x93", b"\xe2\x9c\x97", b"?")]
 ASCII_MARKS = "+x?"
 PYTHON_PARAM = ("module", "layer")
+PHASES = ("TRAIN", "TEST")
 SECONDS = 60  # that a child may take
+HANGS = "it hangs: stopped after %d s" % SECONDS
 # In Caffe's log: lines that say why it aborts, and those that never do.
-REASON = re.compile(r"(?:F\d{4} [^\]]*\]|.*Error parsing text-format \S+ \S+) (.*)")
+REASON = re.compile(
+    r"(?:trace_blobs\.py:(?:.*Error parsing text-format \S+)?|F\d{4} [^\]]*\]"
+    r"|.*Error parsing text-format \S+ \S+) (.*)"
+)
 NOISE = re.compile(r"\s*$|\s+@ |\*\*\* |PC: |terminate called|[IW]\d{4} ")
 WITH_PYTHON = "set WITH_PYTHON_LAYER := 1 in Makefile.config, make clean, make all pycaffe"
 GET_CAFFE = 'see "Get Caffe" in README.md'
@@ -44,6 +51,10 @@ HINTS = (  # what a log says, and what to do
     (r"named '?(caffe\.)?_caffe|undefined symbol: _?Py|PyInit__caffe", "build it: make pycaffe"),
     (r"cannot open shared object", "install that library or put its folder on LD_LIBRARY_PATH"),
     (r"Check failed: (data|diff)_", "reshape must give every top its shape"),
+    (
+        r"mdb_status|Failed (to )?open|File is empty",
+        "a path starts where you run caffe: run this there",
+    ),
     (r"named '?skimage", "{pip} install scikit-image"),
     (r"No module named '?(?!caffe\b)(?P<name>\w+)", "{pip} install {name}, or see PYTHONPATH"),
 )
@@ -75,8 +86,8 @@ def telling(function):
             return function(*arguments)
         except BaseException as error:
             frames = traceback.extract_tb(sys.exc_info()[2])
-            lines = [frame[1] for frame in frames if frame[0].endswith("/%s.py" % LAYER)]
-            where = " (%s.py, line %d)" % (LAYER, lines[-1]) if lines else ""
+            lines = [frame[1] for frame in frames if frame[0].endswith("/%s.py" % NAME)]
+            where = " (%s.py, line %d)" % (NAME, lines[-1]) if lines else ""
             tell(error=words(error) + where)
             raise
 
@@ -133,11 +144,16 @@ def make_source():
             self.arrays = []
             if not self.param_str:
                 return
-            test, module, name, bottoms = json.loads(self.param_str)
+            test, module, name, bottoms, wanted = json.loads(self.param_str)
             layer = getattr(importlib.import_module(module), name)
+            own = [base for base in layer.__mro__ if base not in caffe.Layer.__mro__]
             for method in ("setup", "reshape", "forward", "backward"):
-                if hasattr(layer, method):
+                if any(method in vars(base) for base in own):
                     setattr(layer, method, telling(getattr(layer, method)))
+                elif wanted or method != "backward":
+                    raise AttributeError("the class %s has no method %s" % (name, method))
+            if wanted:
+                self.blobs.add_blob(1)  # with a weight below, Caffe asks the layer for gradients
             try:
                 arrays = make_bottoms(test)
                 self.arrays = [arrays[i] for i in bottoms]
@@ -179,9 +195,9 @@ class Doctor(object):
         self.passed = set()
         self.fragment = None
         self.caffe, self.layers = {}, []  # facts of caffe, classes in the layer's module
-        shutil.copy(os.path.abspath(__file__), os.path.join(folder, LAYER + "_doctor.py"))
-        with open(os.path.join(folder, LAYER + "_source.py"), "w") as stream:
-            stream.write("from %s_doctor import make_source\nSource = make_source()\n" % LAYER)
+        shutil.copy(os.path.abspath(__file__), os.path.join(folder, NAME + "_doctor.py"))
+        with open(os.path.join(folder, NAME + "_source.py"), "w") as stream:
+            stream.write("from %s_doctor import make_source\nSource = make_source()\n" % NAME)
 
     def rows(self, nets):
         """Yield a row (mark, topic, text) for each check."""
@@ -203,16 +219,26 @@ class Doctor(object):
                 self.passed.add(row[0])
             yield result
         for path in nets:
-            topic = os.path.basename(path)
-            result = self.row(topic, functools.partial(python_layers, path))
-            if result[0] != TICK:
+            topic, marks = os.path.basename(path), []
+            for check in self.checks_of_net(path):
+                result = self.row(topic, check)
+                marks.append(result[0])
                 yield result
-                continue
-            seen = []
-            for layer in result[2]:
-                if names_in(layer) not in seen:
-                    seen.append(names_in(layer))
-                    yield self.row(topic, functools.partial(self.check_layer, layer))
+            if CROSS not in marks:
+                yield self.row(topic, functools.partial(self.check_run, path))
+
+    def checks_of_net(self, path):
+        """Return a check for each class that the Python layers of a net name."""
+        check = functools.partial(python_layers, path)
+        mark, _, layers = self.row("", check)
+        classes = []
+        for layer in layers if mark == TICK else ():
+            if names_in(layer) not in classes:
+                classes.append(names_in(layer))
+        return [
+            functools.partial(self.check_layer, [x for x in layers if names_in(x) == names])
+            for names in classes
+        ] or [check]
 
     def row(self, topic, check, *needs):
         """Return the mark of a check, its topic, and what it returned or what is wrong."""
@@ -241,13 +267,18 @@ class Doctor(object):
         with tempfile.TemporaryFile() as log, open(os.devnull) as nothing:
             streams = {"stdin": nothing, "stdout": log, "stderr": log}
             try:
-                process = subprocess.Popen(command, env=environment, **streams)
+                process = subprocess.Popen(
+                    command, env=environment, preexec_fn=os.setsid, **streams
+                )
             except OSError as error:
                 return {"log": "", "error": error.strerror}
             timer = threading.Timer(SECONDS, lambda: (hung.append(True), process.kill()))
             timer.start()
-            code = process.wait()
-            timer.cancel()
+            try:
+                code = process.wait()
+            finally:
+                timer.cancel()
+                end_group(process.pid)
             log.seek(0)
             text = native(log.read().decode("utf-8", "replace"))
         facts = {"log": text}
@@ -255,7 +286,7 @@ class Doctor(object):
             for line in stream:
                 facts.update(native(json.loads(line)))
         if hung:
-            facts["error"] = "it hangs: stopped after %d s" % SECONDS
+            facts["error"] = HANGS
         elif code and "error" not in facts:
             lines = [line for line in text.splitlines() if not NOISE.match(line)]
             reasons = [match.group(1) for match in map(REASON.match, lines) if match]
@@ -273,7 +304,7 @@ class Doctor(object):
         """
         code = "import sys\n%simport %s_doctor as d\nd.telling(d.%s)(*sys.argv[1:])" % (
             "sys.path[:1] == [''] and sys.path.pop(0)\n" if options.get("as_caffe") else "",
-            LAYER,
+            NAME,
             question,
         )
         facts = self.run(sys.executable, "-c", code, *arguments)
@@ -291,7 +322,7 @@ class Doctor(object):
         if not path:
             raise Cross("none for this Python", "%s install numpy" % pip())
         if "ndarray" not in facts.get("names", ()):
-            fix = unshadow(path) or "%s install --force-reinstall numpy" % pip()
+            fix = unshadow(path) or rename(facts) or pip() + " install --force-reinstall numpy"
             raise Cross(facts.get("error", "%s is not numpy" % thing(path)), fix)
         return "%s, %s" % (facts["version"], os.path.dirname(path))
 
@@ -315,7 +346,7 @@ class Doctor(object):
                 raise Cross("%s is built for Python %s" % (folder, version), fix)
             if "numpy" not in self.passed:
                 raise Unknown("%s cannot be imported before numpy is right" % folder)
-            raise Cross(facts["error"], hint(facts) or "install Caffe again")
+            raise Cross(facts["error"], hint(facts) or rename(facts) or "install Caffe again")
         self.caffe = facts
         return "%s, %s" % (facts["version"], folder)
 
@@ -368,39 +399,41 @@ class Doctor(object):
     def check_pythonpath(self):
         if os.path.realpath(FOLDER) not in pythonpath():
             raise Cross("lacks %s" % FOLDER, activate())
-        return "has %s" % FOLDER
+        entries = os.environ["PYTHONPATH"].split(os.pathsep)
+        absolute = [entry for entry in entries if os.path.isabs(entry) and same(entry, FOLDER)]
+        return "has %s%s" % (FOLDER, "" if absolute else ", but only from here: it is relative")
 
     def check_module(self):
-        own = os.path.join(FOLDER, LAYER + ".py")
+        own = os.path.join(FOLDER, NAME + ".py")
         if not os.path.isfile(own):
             raise Cross("%s is missing" % own, "put it back")
         for as_caffe in (False, True):
-            path = self.ask("find", LAYER, as_caffe=as_caffe)["path"]
+            path = self.ask("find", NAME, as_caffe=as_caffe)["path"]
             if not path or not same(source(path), own):
                 fix = path and unshadow(path) or "rename or uninstall it"
-                raise Cross("%s is %s" % (LAYER, path and thing(path)), fix)
-        return "%s is %s" % (LAYER, own)
+                raise Cross("%s is %s" % (NAME, path and thing(path)), fix)
+        return "%s is %s" % (NAME, own)
 
     def check_class(self):
-        facts = self.ask("examine", LAYER)
+        facts = self.ask("examine", NAME)
         if "error" in facts:
-            raise Cross(facts["error"], hint(facts) or "mend %s.py" % LAYER)
+            raise Cross(facts["error"], hint(facts) or "mend %s.py" % NAME)
         self.layers = facts.get("layers")
         if not self.layers:
-            raise Cross("none in %s.py is a caffe.Layer" % LAYER, "write class NAME(caffe.Layer):")
+            raise Cross("none in %s.py is a caffe.Layer" % NAME, "write class NAME(caffe.Layer):")
         return "%s is a caffe.Layer" % ", ".join(self.layers)
 
     def check_fragment(self):
-        file = LAYER + ".prototxt"
+        file = NAME + ".prototxt"
         layers = layers_in(read(os.path.join(FOLDER, file)))
         types = ", ".join("%s" % layer.get("type") for layer in layers) or "none"
         if types != "Python":
             finding = "%s: expected one layer { } of type Python, got %s" % (file, types)
             raise Cross(finding, 'write one, with type: "Python"')
         module, name = names_in(layers[0])
-        if module != LAYER:
+        if module != NAME:
             finding = "%s names the module %s" % (file, module)
-            raise Cross(finding, 'write module: "%s"' % LAYER)
+            raise Cross(finding, 'write module: "%s"' % NAME)
         if not name or (self.layers and name not in self.layers):
             known = " or ".join('layer: "%s"' % known for known in self.layers or ["NAME"])
             raise Cross("%s names the class %s" % (file, name), "write %s" % known)
@@ -424,29 +457,39 @@ class Doctor(object):
         if fragment:
             bottoms = fragment.all("bottom")
             tops = sorted(set(bottoms), key=bottoms.index)
-            test = os.path.join(FOLDER, "tests", "test_%s.py" % LAYER)
+            test = os.path.join(FOLDER, "tests", "test_%s.py" % NAME)
             first = [bottoms.index(top) for top in tops]
-            param_str = json.dumps((test,) + names_in(fragment) + (first,))
-            text = str(type(fragment)([("layer", fragment.without("include", "exclude"))]))
+            flags = ["%s" % flag for flag in fragment.all("propagate_down")] or ["true"]
+            wanted = bool(bottoms) and any(flag in ("true", "True", "t", "1") for flag in flags)
+            param_str = json.dumps((test,) + names_in(fragment) + (first, wanted))
+            layer = fragment.without("include", "exclude")
+            if wanted and not any(layer.all("loss_weight")):
+                layer = layer.without("loss_weight")
+                layer.fields += [("loss_weight", 1) for _ in layer.all("top")]
+            text = str(type(fragment)([("layer", layer)]))
         text = "layer { name: '%s_source' type: 'Python' %s python_param { %s } }\n%s\n" % (
-            LAYER,
+            NAME,
             " ".join("top: " + json.dumps(top) for top in tops),
-            "module: '%s_source' layer: 'Source' param_str: %s" % (LAYER, json.dumps(param_str)),
+            "module: '%s_source' layer: 'Source' param_str: %s" % (NAME, json.dumps(param_str)),
             text,
         )
         with open(self.net, "wb") as stream:
             stream.write(text if str is bytes else text.encode("utf-8", "surrogateescape"))
 
-    def check_layer(self, layer):
-        """Check that the class of a Python layer can be imported as Caffe does."""
-        where, (module, name) = "layer %s: " % layer.get("name", "?"), names_in(layer)
+    def check_layer(self, layers):
+        """Check that the class that these Python layers name can be imported as Caffe does."""
+        names = ", ".join("%s" % layer.get("name", "?") for layer in layers)
+        where = "%s %s: " % ("layers" if len(layers) > 1 else "layer", names)
+        module, name = names_in(layers[0])
         if not module or not name:
             raise Cross(where + "no module or no layer in python_param", "write both")
         facts = self.ask("examine", module, as_caffe=True)
         path = facts["path"]
         if not path or os.path.isdir(path):
             finding = facts.get("error", "%s is only a folder, %s" % (module, path))
-            fix = activate() if module == LAYER else "put its folder on PYTHONPATH"
+            fix = "put its folder on PYTHONPATH"
+            if module == NAME:
+                fix = "put %s.py back" % NAME if "PYTHONPATH" in self.passed else activate()
             raise Cross(where + finding, fix)
         if "caffe" not in self.passed:
             raise Unknown(where + "cannot be asked before caffe is right")
@@ -457,6 +500,23 @@ class Doctor(object):
             fix = "write %s" % (known or "class %s(caffe.Layer):" % name)
             raise Cross(where + "no caffe.Layer %s in %s" % (name, source(path)), fix)
         return where + "%s in %s" % (name, source(path))
+
+    def check_run(self, path):
+        """Check that each layer of a net runs, forward and backward, in the phases it has."""
+        if "Python layers" not in self.passed:
+            raise Unknown("whether it loads and runs can be asked on real Caffe only")
+        tool = os.path.join(FOLDER, "tools", "trace_blobs.py")
+        phases = phases_of(read(path))
+        for phase in phases:
+            facts = self.run(sys.executable, tool, path, "--caffe=real", "--phase", phase)
+            more = (python(), quote(os.path.relpath(tool)), quote(path), phase)
+            more = "%s %s %s --phase %s says more" % more
+            if facts.get("error") == HANGS:
+                raise Unknown("%s takes more than %d s; %s" % (phase, SECONDS, more))
+            if "error" in facts:
+                fix = hint(facts) or "mend it; " + more
+                raise Cross("%s: %s" % (phase, facts["error"]), fix)
+        return "loads and runs in " + " and ".join(phases)
 
 
 def outcome(facts):
@@ -469,20 +529,25 @@ def outcome(facts):
     return "the fragment loads and runs"
 
 
+def net_text():
+    """Return the module that reads prototxt."""
+    try:
+        return importlib.import_module("net_text")
+    except ImportError:
+        path = os.path.join(FOLDER, "tests", "harness", "prototxt.py")
+        raise Cross("%s, which reads it, is missing" % path, "put it back")
+
+
 def read(path):
     """Return the Message in a prototxt file."""
-    harness = os.path.join(FOLDER, "tests", "harness")
-    sys.path.insert(0, harness)
+    tool = net_text()
     try:
-        return importlib.import_module("prototxt").load(path)
-    except ImportError:
-        raise Cross("%s/prototxt.py, which reads it, is missing" % harness, "put it back")
-    except ValueError as error:
-        raise Cross(str(error).replace(path, os.path.basename(path)), "mend it there")
+        with open(path, "rb") as stream:
+            return tool.parse(stream.read().decode("latin-1"), os.path.basename(path))
+    except tool.Refusal as error:
+        raise Cross(str(error), "mend it there")
     except EnvironmentError as error:
         raise Cross("%s: %s" % (path, error.strerror), "name a file that can be read")
-    finally:
-        sys.path.remove(harness)
 
 
 def python_layers(path):
@@ -495,10 +560,28 @@ def python_layers(path):
         raise Cross("it has the layers { } of an old Caffe", "run upgrade_net_proto_text OLD NEW")
     if not layers_in(message):
         raise Cross("it has no layer { }", "name a net")
+    for layer in layers_in(message):
+        kind = "%s" % layer.get("type")
+        if kind != "Python" and kind.lower() == "python":
+            finding = "layer %s is of type %s" % (layer.get("name", "?"), kind)
+            raise Cross(finding, 'write type: "Python"')
     layers = [layer for layer in layers_in(message) if layer.get("type") == "Python"]
     if not layers:
         raise Unknown("it has no Python layer; tools/splice.py puts one in")
     return layers
+
+
+def phases_of(message):
+    """Return the phases in which a net has something to read, TRAIN alone if they are the same."""
+    included, rules = net_text().included, net_text().rules
+    nets = {}
+    for phase in PHASES:
+        state = phase, set(), 0
+        nets[phase] = [layer for layer in layers_in(message) if included(rules(layer), state)]
+    if nets["TRAIN"] == nets["TEST"]:
+        return ["TRAIN"]
+    sources = {phase for phase in PHASES for layer in nets[phase] if not layer.all("bottom")}
+    return [phase for phase in PHASES if message.all("input") or phase in sources] or ["TRAIN"]
 
 
 def layers_in(message):
@@ -540,6 +623,14 @@ def hint(facts):
         if match:
             return fix.format(pip=pip(), **match.groupdict())
     return None
+
+
+def end_group(number):
+    """End what a child has left running."""
+    try:
+        os.killpg(number, signal.SIGKILL)
+    except OSError:
+        pass
 
 
 def programs(*names):
@@ -598,6 +689,16 @@ def thing(path):
     return os.path.dirname(path) if is_package else path
 
 
+def rename(facts):
+    """Return how to get a file out of the way whose name stands in an error, None if none does."""
+    for name in re.findall(r"'(\w+)'", facts.get("error", "")):
+        for folder in [os.getcwd()] + pythonpath():
+            path = os.path.join(folder, name + ".py")
+            if os.path.isfile(path):
+                return "rename %s, Python has a module of that name" % path
+    return None
+
+
 def unshadow(path):
     """Return how to get a module out of another's way, None if it was installed."""
     folder = os.path.dirname(thing(path))
@@ -624,17 +725,25 @@ def show(mark, topic, text):
         except UnicodeEncodeError:
             text = text.encode(encoding, "backslashreplace")
     stdout = getattr(sys.stdout, "buffer", sys.stdout)
-    stdout.write(mark + text)
-    stdout.flush()
+    try:
+        stdout.write(mark + text)
+        stdout.flush()
+    except EnvironmentError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)  # the reader has seen enough
 
 
 def main():
     parser = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Say why Caffe does not load the layer %s, and what to do about it." % LAYER,
+        description="Say why Caffe does not load the layer %s, and what to do about it." % NAME,
         epilog=EXAMPLES,
     )
-    parser.add_argument("nets", nargs="*", metavar="NET.prototxt", help="a net to look at, too")
+    parser.add_argument(
+        "nets", nargs="*", metavar="NET.prototxt", help="a net to look at and run, too"
+    )
     nets = parser.parse_args().nets
     sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,5 +1,6 @@
 """The text of a net, one character a byte: its layers, where their names stand, edits of them."""
 
+import codecs
 import collections
 import itertools
 import os
@@ -20,6 +21,18 @@ class Refusal(Exception):
     """Why nothing was changed, in one line."""
 
 
+def parse(text, path):
+    """Return the Message in a text; Refusal, with line and column, where it does not parse."""
+    data = text.encode("latin-1")
+    if data.startswith(codecs.BOM_UTF8):
+        got = "a byte order mark, which Caffe cannot read: save it as UTF-8 without one"
+        raise Refusal("%s:1:1: expected a name, got %s" % (path, got))
+    try:
+        return prototxt.parse(data, path)
+    except ValueError as error:
+        raise Refusal(str(error))
+
+
 class Net(object):
     """The layers of a net, the inputs that no layer gives, and the states that make a difference.
 
@@ -27,11 +40,7 @@ class Net(object):
     """
 
     def __init__(self, text, path):
-        self.text, self.path = text, path
-        try:
-            self.message = prototxt.parse(text.encode("latin-1"), path)
-        except ValueError as error:
-            raise Refusal(str(error))
+        self.text, self.path, self.message = text, path, parse(text, path)
         fields = zip(self.message.fields, self.message.places)
         self.layers = [Layer(value, place) for (name, value), place in fields if name == "layer"]
         self.inputs = self.message.all("input")
@@ -70,7 +79,7 @@ class Layer(object):
     def __init__(self, message, place):
         self.message, self.start, self.end = message, place.start, place.end
         self.name, self.type = message.get("name", ""), message.get("type", "")
-        self.rules = [pair for pair in message.fields if pair[0] in ("include", "exclude")]
+        self.rules = rules(message)
         self.names, self.types, self.bottoms, self.tops = (
             [
                 Reference(value, where.literals)
@@ -97,6 +106,12 @@ def _states(layers):
     groups = [set(), stages] + [{stage} for stage in sorted(stages)]
     levels = {0} | {bound + step for bound in bounds for step in (-1, 0, 1)}
     return list(itertools.product(("TRAIN", "TEST"), groups, sorted(levels)))
+
+
+def rules(message):
+    """Return the include and exclude fields of a layer."""
+    names = ("include", "exclude")
+    return [(k, v) for k, v in message.fields if k in names and isinstance(v, prototxt.Message)]
 
 
 def included(rules, state):

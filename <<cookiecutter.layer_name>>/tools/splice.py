@@ -29,15 +29,14 @@ EXAMPLES = """examples:
 # The comment above what was put in, for --remove: the strings of other layers that were replaced.
 HEADER = "# splice.py --remove %s takes %s out%s"
 BACK = ", and puts back:"
+LITERALS = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'| )+"""
+RECORD = r"#   ([^\n]*) (bottom|type|without) (%s)(?=\r?$)" % LITERALS
 COMMENT = re.compile(
-    r"^# splice\.py --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out"
-    r"(?:%s)?\r?\n(?P<records>(?:#   [^\n]*\n)*)" % BACK,
+    r"^# splice\.py --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out(?:%s)?(?=\r?$)"
+    r"(?P<records>(?:\r?\n%s)*)" % (BACK, RECORD),
     re.MULTILINE,
 )
-RECORD = re.compile(
-    r"""^\#\ \ \ (.*)\ (bottom|type|without)\ ((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\ )+)\r?$""",
-    re.MULTILINE | re.VERBOSE,
-)
+Record = collections.namedtuple("Record", "name field literals")
 # What Caffe takes for granted in a ...Loss, but not any more once a layer reads its top.
 WEIGHT = " loss_weight: 1"
 # Fields of a SoftmaxWithLoss that can stay when it is split.
@@ -75,13 +74,14 @@ def put_in(net, fragment, after=None, further=(), name=None):
     elif _passes_on(layer):
         index = max(net.last(blob, state) for state in there for blob in bottoms)
         readers = _readers(net, bottoms[0], index, there, states)
-        names = ", ".join(reader.name for reader in readers) or "no layer"
+        names = ", ".join(reader.name for reader in readers)
+        names = names or "no layer: %s is an output of the net now" % tops[0]
         where = "after %s, read by %s" % (bottoms[0], names)
     edits, records = [], []
     for loss in _losses_to_weigh(net, layer, bottoms):
         end = loss.types[-1].literals[-1][1]
         edits.append((end, end, WEIGHT))
-        records.append('%s without "%s"' % (escaped(loss.name), WEIGHT))
+        records.append(Record(escaped(loss.name), "without", '"%s"' % WEIGHT))
     for reader in readers:
         for bottom in reader.bottoms:
             if bottom.value == bottoms[0]:
@@ -94,15 +94,19 @@ def put_in(net, fragment, after=None, further=(), name=None):
 
 def _passes_on(layer):
     """Whether others are to read a layer's top for its bottom: not a source, loss or metric."""
-    message = layer.message
-    flags = [prototxt.boolean(flag) for flag in message.all("propagate_down")] or [True]
-    return bool(layer.bottoms and layer.tops and any(flags)) and not any(message.all("loss_weight"))
+    return bool(_wanted(layer) and layer.tops) and not layer.message.all("loss_weight")
+
+
+def _wanted(layer, bottoms=None):
+    """Return those of a layer's bottoms, or of others in their place, that it gives a gradient."""
+    blobs = bottoms or [bottom.value for bottom in layer.bottoms]
+    flags = layer.message.all("propagate_down") or [True] * len(blobs)
+    return [blob for blob, flag in zip(blobs, flags) if prototxt.boolean(flag)]
 
 
 def _losses_to_weigh(net, layer, bottoms):
     """Return the losses without loss_weight whose top the layer reads and gives a gradient."""
-    flags = layer.message.all("propagate_down") or [True] * len(bottoms)
-    wanted = [blob for blob, flag in zip(bottoms, flags) if prototxt.boolean(flag)]
+    wanted = _wanted(layer, bottoms)
     return [
         other
         for other in net.layers
@@ -189,7 +193,7 @@ def _readers(net, blob, index, there, states):
 
 def _record(net, layer, field, reference):
     literals = " ".join(net.text[start:end] for start, end in reference.literals)
-    return "%s %s %s" % (escaped(layer.name), field, literals)
+    return Record(escaped(layer.name), field, literals)
 
 
 def _written(fragment, name, bottoms, tops, rules):
@@ -211,12 +215,21 @@ def _written(fragment, name, bottoms, tops, rules):
 def _block(net, index, name, layers, records):
     """Return the edit that puts layers, as text, after the layer of that index (-1: first)."""
     what = "both" if len(layers) == 2 else "this"
-    lines = [HEADER % (escaped(name), what, BACK if records else "")]
-    lines += ["#   " + record for record in records] + layers
+    lines = _comment(escaped(name), what, records) + layers
     place = _end_of_line(net, index)
-    text = "\n".join([""] + lines if place else lines + [""])
+    return place, place, _text(net, [""] + lines if place else lines + [""])
+
+
+def _comment(name, what, records):
+    """Return the lines of the comment above what was put in."""
+    back = ["#   %s %s %s" % record for record in records]
+    return [HEADER % (name, what, BACK if back else "")] + back
+
+
+def _text(net, lines):
+    """Return lines with line breaks as those of the net."""
     newline = "\r\n" if "\r\n" in net.text else "\n"
-    return place, place, text.replace("\r\n", "\n").replace("\n", newline)
+    return "\n".join(lines).replace("\r\n", "\n").replace("\n", newline)
 
 
 def _end_of_line(net, index):
@@ -292,7 +305,7 @@ def _loss(net, name):
         (len(loss.bottoms) != 2, "expected 2 bottoms, got %d" % len(loss.bottoms)),
         (len(loss.tops) > 1, "expected one top, got %d" % len(loss.tops)),
         (
-            any(_is_spatial(net, index, bottom.value) for bottom in loss.bottoms),
+            any(_is_spatial(net, index, ref.value, 2 - i) for i, ref in enumerate(loss.bottoms)),
             "it has spatial bottoms, MultinomialLogisticLoss takes one label for each sample",
         ),
     ):
@@ -301,93 +314,174 @@ def _loss(net, name):
     return loss
 
 
-def _is_spatial(net, index, blob):
-    """Whether a blob has a height or a width, as far as the layers before that index tell."""
+def _is_spatial(net, index, blob, first):
+    """Whether a blob has more than one element along an axis from the first on.
+
+    As far as the layers before that index tell.
+    """
     for i in reversed(range(index)):
         layer = net.layers[i]
         if layer.gives(blob):
             if layer.type in SAME_SHAPE.split() and layer.bottoms:
-                return _is_spatial(net, i, layer.bottoms[0].value)
+                return _is_spatial(net, i, layer.bottoms[0].value, first)
             params = [value for name, value in layer.message.fields if name.endswith("_param")]
             shapes = [shape.all("dim") for param in params for shape in param.all("shape")]
             place = [top.value for top in layer.tops].index(blob)
-            return layer.type in SPATIAL.split() or _has_space(shapes, place)
+            return layer.type in SPATIAL.split() or _has_space(shapes, place, first)
     dims = net.message.all("input_dim")
     shapes = [shape.all("dim") for shape in net.message.all("input_shape")]
     shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
-    return blob in net.inputs and _has_space(shapes, net.inputs.index(blob))
+    return blob in net.inputs and _has_space(shapes, net.inputs.index(blob), first)
 
 
-def _has_space(shapes, place):
-    return bool(shapes) and any(dim != 1 for dim in shapes[min(place, len(shapes) - 1)][2:])
+def _has_space(shapes, place, first):
+    return bool(shapes) and any(dim != 1 for dim in shapes[min(place, len(shapes) - 1)][first:])
 
 
 # Taking out.
 
 
 def take_out(net, name):
-    """Return the net's text without a layer that was put in, and a line that says so."""
+    """Return the net's text without a layer that was put in, and a line that says so.
+
+    It is as if the layer had never been there, so that several can go in any order.
+    """
     comments = list(COMMENT.finditer(net.text))
-    comment = {match.group("name"): match for match in comments}.get(escaped(name))
-    if not comment:
+    found = [match for match in comments if match.group("name") == escaped(name)]
+    if not found:
         there = ", ".join(match.group("name") for match in comments) or "none"
         raise Refusal(
             "%s: expected a layer that splice.py has put in, got %s; there: %s"
             % (net.path, name, there)
         )
-    count = 2 if comment.group("what") == "both" else 1
-    block = [layer for layer in net.layers if layer.start >= comment.end()][:count]
-    if not block or block[-1].name != name:
-        raise Refusal("%s: the layer %s is not below its comment any more" % (net.path, name))
-    layer, others = block[-1], [other for other in net.layers if other not in block]
-    records = _records(comment.group("records"))
-    tops = [top.value for top in layer.tops]
-    blob = block[0].bottoms[0].value if records or _passes_on(layer) else None
-    for other in others:
-        for top in tops[blob is not None :]:
-            if other.reads(top):
-                raise Refusal("%s: %s reads %s, which would be gone" % (net.path, other.name, top))
+    comment = found[-1]
+    comments.remove(comment)
+    block = _below(net, comment, comments, name)
+    others = [other for other in net.layers if other not in block]
+    records, blob, top = _records(comment), None, None
+    if _passes_on(block[-1]) or any(record.field != "without" for record in records):
+        blob, top = block[0].bottoms[0].value, block[-1].tops[0].value
+    _need_unread(net, comments, others, {ref.value for x in block for ref in x.tops} - {top})
 
-    spans = [(comment.start(), len(net.text[: comment.end()].rstrip()))]
-    spans += [(part.start, part.end) for part in block]
+    spans = [comment.span()] + [(part.start, part.end) for part in block]
     edits = [_with_line_break(net.text, start, end) for start, end in spans]
     if comment.start() == 0:
-        line_break = re.compile("\r?\n?").match(net.text, layer.end)
+        line_break = re.compile("\r?\n?").match(net.text, block[-1].end)
         edits.append(line_break.span() + ("",))
+    renewed = [_renewed(match, records, blob, top) for match in comments]
+    readers, weights = [], []  # records for the comments of others
     for other in others:
-        for field, references in (("bottom", other.bottoms), ("top", other.tops)):
-            for reference in references:
-                if reference.value == tops[0]:
-                    edits += _restored(net.text, reference, blob, records[other.name, field])
-        kinds = records[other.name, "type"]
-        if kinds and other.type == "MultinomialLogisticLoss":
-            edits += _restored(net.text, other.types[-1], _value(kinds[0]), kinds)
-        if records[other.name, "without"] and not any(x.reads(other.tops[0].value) for x in others):
+        key = escaped(other.name)
+        for reference in other.bottoms:
+            if reference.value == top:
+                readers.append(_take(records, key, "bottom"))
+                edits += _restored(net.text, reference, blob, readers[-1].literals)
+        for reference in other.tops:
+            if reference.value == top:
+                edits += renamed(net.text, reference, blob)
+        if other.type == "MultinomialLogisticLoss":
+            literals = _take(records, key, "type").literals
+            if literals:
+                edits += _restored(net.text, other.types[-1], _value(literals), literals)
+        weight = _take(records, key, "without")
+        if weight.literals:
+            loss = other.tops[0].value
+            heir = _heir(comments, others, {loss, top} if loss == blob else {loss})
+            weights.append((heir, weight))
             end = other.types[-1].literals[-1][1]
-            edits.append((end, end + len(WEIGHT), ""))
-    lost = [other for (other, field), left in records.items() if field == "type" and left]
+            if heir is None and net.text.startswith(WEIGHT, end):
+                edits.append((end, end + len(WEIGHT), ""))
+    lost = [record.name for record in records if record.field == "type"]
     if lost:
         raise Refusal("%s: no MultinomialLogisticLoss %s any more" % (net.path, lost[0]))
+    for match, after in zip(comments, renewed):
+        own = [layer for layer in others if escaped(layer.name) == match.group("name")]
+        gives_blob = any(layer.gives(blob) for layer in own)
+        after = _about(after, block, readers * gives_blob)
+        after += [weight for heir, weight in weights if heir == match.group("name")]
+        if after != _records(match):
+            lines = _comment(match.group("name"), match.group("what"), after)
+            edits.append(match.span() + (_text(net, lines),))
     return edited(net.text, edits), "%s taken out" % name
 
 
-def _records(text):
-    """Return the lists of recorded literals by layer's name and field."""
-    records = collections.defaultdict(list)
-    for name, field, literals in RECORD.findall(text):
-        records[_value('"%s"' % name), field].append(literals)
-    return records
+def _below(net, comment, comments, name):
+    """Return the layers, one or two, that a comment is about."""
+    below = [layer for layer in net.layers if layer.start >= comment.end()]
+    block = below[: 2 if comment.group("what") == "both" else 1]
+    if block and block[-1].name == name:
+        return block
+    end = ([layer.start for layer in below if layer.name == name] or [0])[0]
+    for other in comments:
+        if comment.end() <= other.start() < end:
+            first = other.group("name")
+            raise Refusal("%s: %s stands inside; first --remove %s" % (net.path, first, first))
+    raise Refusal("%s: the layer %s is not below its comment any more" % (net.path, name))
+
+
+def _need_unread(net, comments, others, blobs):
+    """Refuse when a layer reads one of the blobs, which would be gone."""
+    for other in others:
+        for blob in [bottom.value for bottom in other.bottoms if bottom.value in blobs]:
+            is_ours = escaped(other.name) in [match.group("name") for match in comments]
+            first = "; first --remove " + other.name if is_ours else ""
+            raise Refusal(
+                "%s: %s reads %s, which would be gone%s" % (net.path, other.name, blob, first)
+            )
+
+
+def _heir(comments, others, blobs):
+    """Return the name of a layer that was put in and gives one of the blobs a gradient, or None."""
+    names = [escaped(other.name) for other in others if blobs.intersection(_wanted(other))]
+    return next((match.group("name") for match in comments if match.group("name") in names), None)
+
+
+def _renewed(comment, records, blob, top):
+    """Return the Records in a comment, those of the top as they were before it."""
+    result = []
+    for record in _records(comment):
+        if record.field == "bottom" and _value(record.literals) == top:
+            literals = _take(records, record.name, "bottom").literals
+            record = record._replace(literals=literals or '"%s"' % escaped(blob))
+        result.append(record)
+    return result
+
+
+def _about(records, block, readers):
+    """Return Records in which those about a block are about its readers instead."""
+    names = [escaped(part.name) for part in block]
+    about = [record for record in records if record.field == "bottom" and record.name in names]
+    others = [record for record in records if record not in about]
+    readers = readers if about else []
+    return others + [x._replace(literals=x.literals or about[0].literals) for x in readers]
+
+
+def _records(comment):
+    """Return the Records in a comment."""
+    return [
+        Record(*fields) for fields in re.findall(RECORD, comment.group("records"), re.MULTILINE)
+    ]
+
+
+def _take(records, name, field):
+    """Take the first of these Records out of a list; one without literals if there is none."""
+    for record in records:
+        if record[:2] == (name, field):
+            records.remove(record)
+            return record
+    return Record(name, field, None)
 
 
 def _value(literals):
     return prototxt.parse(b"value: " + literals.encode("latin-1")).get("value")
 
 
-def _restored(text, reference, value, recorded):
+def _restored(text, reference, value, literals):
     """Return the edits that give a reference this value, as recorded if that is its value."""
-    literals = recorded.pop(0) if recorded else '""'
+    if literals is None or _value(literals) != value:
+        return renamed(text, reference, value)
     places = prototxt.parse(b"value: " + literals.encode("latin-1")).places[0].literals
-    if _value(literals) != value or len(places) != len(reference.literals):
+    if len(places) != len(reference.literals):
         return renamed(text, reference, value)
     before = [("value: " + literals)[start:end] for start, end in places]
     return [place + (new,) for place, new in zip(reference.literals, before)]
@@ -404,9 +498,14 @@ def _with_line_break(text, start, end):
 
 def read(path):
     """Return the Net in a file; Refusal where there is none."""
+    return Net(text_of(path), path)
+
+
+def text_of(path):
+    """Return the text of a file, a character a byte."""
     try:
         with open(path, "rb") as stream:
-            return Net(stream.read().decode("latin-1"), path)
+            return stream.read().decode("latin-1")
     except EnvironmentError as error:
         raise Refusal("%s: %s" % (path, error.strerror))
 
@@ -419,23 +518,49 @@ def read_fragment():
     return fragment
 
 
-def write(path, text):
-    """Write a file at once: whoever reads it finds the old one or the whole new one."""
-    path = os.path.realpath(path)
+def need_writable(path, in_place):
+    """Refuse to change what says that it must not be written, or is no file to change in place."""
+    path = os.path.realpath(path) if os.path.isfile(path) else path
+    if in_place and (not os.path.isfile(path) or path.startswith(("/dev/", "/proc/"))):
+        raise Refusal("%s: expected a file to change in place, see -o" % path)
+    if os.path.isfile(path) and not os.stat(path).st_mode & 0o222:
+        raise Refusal("%s: is read-only: chmod u+w, or write another with -o" % path)
+
+
+def write(path, text, like=None):
+    """Write a file at once: whoever reads it finds the old one or the whole new one.
+
+    A pipe, a device and a file with another hard link stay what they are. `like` is a file whose
+    mode a new one gets.
+    """
     try:
+        if os.path.exists(path) and (not os.path.isfile(path) or os.stat(path).st_nlink > 1):
+            with open(path, "wb") as stream:
+                stream.write(text.encode("latin-1"))
+            return
+        path = os.path.realpath(path)
         handle, temporary = tempfile.mkstemp(".tmp", os.path.basename(path), os.path.dirname(path))
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(text.encode("latin-1"))
             os.chmod(temporary, 0o666 & ~_umask())
-            if os.path.exists(path):
-                shutil.copymode(path, temporary)
+            if like or os.path.exists(path):
+                shutil.copymode(like or path, temporary)
             os.rename(temporary, path)
         except BaseException:
             os.remove(temporary)
             raise
     except EnvironmentError as error:
         raise Refusal("%s: %s" % (path, error.strerror))
+
+
+def keep(path, text):
+    """Write what a file is into FILE.orig, or say that there is an older one."""
+    original = path + ".orig"
+    if not os.path.lexists(original):
+        write(original, text, like=path)
+    elif not os.path.isfile(original) or text_of(original) != text:
+        sys.stderr.write("%s: kept, it is from before another change\n" % original)
 
 
 def _umask():
@@ -483,11 +608,15 @@ def parse_options():
     )
     parser.add_argument("--name", help="another name for the layer and its top")
     to = parser.add_mutually_exclusive_group()
-    to.add_argument("--in-place", action="store_true", help="change NET; NET.orig is as it was")
+    to.add_argument(
+        "--in-place", action="store_true", help="change NET; NET.orig is as it was first"
+    )
     to.add_argument("-o", metavar="FILE", help="write the new net there (- is stdout), not a diff")
     options = parser.parse_args()
     if options.remove is not None and (options.bottom or options.name is not None):
         parser.error("--remove takes neither --bottom nor --name")
+    if options.name == "":
+        parser.error("expected a name after --name")
     return options
 
 
@@ -502,14 +631,14 @@ def main():
             text, done = split(net, read_fragment(), options.split, options.bottom, options.name)
         else:
             text, done = put_in(net, read_fragment(), options.after, options.bottom, options.name)
-        if options.in_place:
-            if not os.path.lexists(options.net + ".orig"):
-                write(options.net + ".orig", net.text)
-            write(options.net, text)
-        elif options.o not in (None, "-"):
-            write(options.o, text)
+        target = options.net if options.in_place else options.o
+        if target in (None, "-"):
+            show(text if target else diff(net.text, text, options.net))
         else:
-            show(text if options.o else diff(net.text, text, options.net))
+            need_writable(target, options.in_place)
+            if options.in_place:
+                keep(options.net, net.text)
+            write(target, text)
     except Refusal as refusal:
         sys.exit("splice.py: %s" % refusal)
     if options.in_place or options.o:

@@ -19,6 +19,7 @@ try:
     import numpy as np
 except ImportError as error:
     sys.exit("trace_blobs.py: expected numpy in %s: %s" % (sys.executable, error))
+from net_text import included, rules  # noqa: E402
 
 NAME = "<<cookiecutter.layer_name>>"
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -46,11 +47,11 @@ def load_harness():
     package = types.ModuleType("traced_harness")
     package.__path__ = [os.path.join(TESTS, "harness")]
     sys.modules[package.__name__] = package
-    names = ("checks", "engine", "net", "prototxt", "standin", "subject")
+    names = ("checks", "engine", "net", "prototxt", "subject")
     return [importlib.import_module("%s.%s" % (package.__name__, name)) for name in names]
 
 
-checks, engine, layer_nets, prototxt, standin, subjects = load_harness()
+checks, engine, layer_nets, prototxt, subjects = load_harness()
 
 
 class Refused(Exception):
@@ -195,6 +196,7 @@ def trace_net(caffe, arguments):
     for step in steps:
         clear(step.weights)
     left = [step for step in reversed(steps) if not step.backward(step in shown)]
+    at("the end, after all layers")
     say_names("no diff comes to the tops of", [step for step in left if step in shown])
 
 
@@ -215,7 +217,7 @@ def import_layers(caffe, path, phase):
         return  # Caffe knows better what it can read
     for message in messages:
         python = message.get("python_param", prototxt.Message())
-        if python.get("module") and standin._is_included(message, phase):
+        if python.get("module") and included(rules(message), (PHASES[phase], set(), 0)):
             try:
                 checks.import_layer(caffe, argparse.Namespace(path=path, python=python))
             except layer_nets.Failure as error:
