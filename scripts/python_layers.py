@@ -185,10 +185,10 @@ class Source:
                     self.names[alias.asname or alias.name] = dotted
                     if dotted == "caffe.*":
                         self.names["Layer"] = "caffe.Layer"
-            elif isinstance(node, ast.Assign) and is_caffe_layer(self.dotted(node.value)):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        self.names[target.id] = "caffe.Layer"
+            elif isinstance(node, ast.Assign):
+                name = self.dotted(node.value)
+                if is_caffe_layer(name) or name in ("eval", "exec"):
+                    self.names.update((x.id, name) for x in node.targets if isinstance(x, ast.Name))
         defined = list(definitions(self.tree))  # Caffe finds no class in a function
         self.functions = {x.name: x for x in defined if isinstance(x, FUNCTIONS)}
         self.classes = [x for x in defined if isinstance(x, ast.ClassDef)]
@@ -236,7 +236,7 @@ class Layer:
 
     def __init__(self, source, node, bases):
         self.source, self.node, self.name = source, node, node.name
-        self.methods = {}
+        self.methods, self.bases = {}, bases
         for base in bases[::-1]:
             self.methods.update(base.methods)
         self.methods.update(source.methods[node])
@@ -269,13 +269,38 @@ class Layer:
         name = self.source.dotted(call.func)
         if name.startswith("self."):
             return [x for x in [self.methods.get(name[len("self.") :])] if x]
+        parent, attribute = getattr(call.func, "value", None), getattr(call.func, "attr", "")
+        if isinstance(parent, ast.Call) and words_of(parent.func) == "super":
+            return [x.methods[attribute] for x in self.bases if attribute in x.methods]
         if name in self.source.functions:
             return [self.source.functions[name]]
         return self.source.by_class.get(name, [])
 
-    def reach(self, *starts, walk=ast.walk):
-        """Return the functions of this file that run when these do, themselves first."""
-        found, todo = {}, list(starts or self.methods.values())
+    def handed(self, *names):
+        """Yield these of Caffe's methods and what they hand blobs to: functions, their arguments.
+
+        An argument that gets another value there is left out.
+        """
+        found = dict(self.caffe_methods(*names))
+        todo = list(found)
+        for function in todo:
+            stored = {x.id for x in nodes(function, ast.Name) if isinstance(x.ctx, ast.Store)}
+            blobs = {found[function].get(name): name for name in ("bottom", "top")}
+            blobs = {x: name for x, name in blobs.items() if x and x not in stored}
+            yield function, {name: x for x, name in blobs.items()}
+            for call in nodes(function, ast.Call):
+                callees = self.called(call)
+                for callee in callees:
+                    pairs = [(words_of(value), x) for x, value in bound(callee, call)]
+                    got = {blobs[word]: x for word, x in pairs if word in blobs}
+                    runs = callee.name == "__init__" or not callees[1:]
+                    if got and runs and callee not in found:
+                        found[callee] = got
+                        todo.append(callee)
+
+    def reach(self, *names, walk=ast.walk):
+        """Return the functions of this file that run when these methods do, themselves first."""
+        found, todo = {}, [self.methods[x] for x in names or self.methods if x in self.methods]
         for function in todo:
             if function not in found:
                 found[function] = True
@@ -307,7 +332,8 @@ class Folder:
         self.classes = {x.module: {layer.name for layer in x.layers} for x in self.sources}
         for layer in self.layers:
             layer.folder = self
-        names = {name.encode() for x in self.layers for name in (x.name, x.source.module[-1])}
+        names = {name for x in self.layers for name in (x.name, x.source.module[-1])}
+        names = {name.encode(errors="surrogateescape") for name in names}
         self.tests = {}  # by path, Words, or None
         for path in tests:
             data = read(path)
@@ -460,7 +486,7 @@ def words(node):
 
 def words_of(node):
     if isinstance(node, ast.Attribute):
-        return f"self.{node.attr}" if words_of(node.value) == "self" else ""
+        return f"self.{node.attr}" if getattr(node.value, "id", "") == "self" else ""
     return node.id if isinstance(node, ast.Name) else ""
 
 
@@ -471,6 +497,13 @@ def given(target):
     while isinstance(target, (ast.Subscript, ast.Starred)):
         target = target.value
     return {words_of(target)} - {""}
+
+
+def bound(function, call):
+    """Yield what a call hands to a function: the argument, and the value."""
+    names = [x.arg for x in function.args.posonlyargs + function.args.args]
+    yield from zip(names[names[:1] == ["self"] :], call.args)
+    yield from ((x.arg, x.value) for x in call.keywords)
 
 
 def flows(function):

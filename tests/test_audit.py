@@ -19,9 +19,7 @@ from conftest import PROJECT
 
 SCRIPT, DATA = PROJECT / "scripts" / "audit", Path(__file__).with_name("audit")
 EXAMPLES = PROJECT / "examples"
-before = sys.dont_write_bytecode
-AUDIT = runpy.run_path(str(SCRIPT))
-sys.dont_write_bytecode = before
+AUDIT = runpy.run_path(str(SCRIPT))  # from here on Python writes no bytecode into the template
 CHECKS, report, Folder = (AUDIT[name] for name in ("CHECKS", "report", "Folder"))
 COLUMNS = [name for name, _, _ in CHECKS]
 parser = sys.modules["python_layers"]
@@ -71,11 +69,49 @@ BUFFER = "        self.buffer = np.zeros(bottom[0].data.shape)\n"
 SHAPE = "        top[0].reshape(*bottom[0].data.shape)\n"
 FORWARD = "        top[0].data[...] = self.buffer\n"
 LOOP = "".join(RIGHT["scale.py"].splitlines(True)[-3:])
+SETUP_RESHAPE = "".join(RIGHT["scale.py"].splitlines(True)[7:14])
+USE = "        top[0].reshape(self.n)\n"
 WRITE = '                bottom[i].diff[...] = self.params["scale"] * top[0].diff\n'
 ASKED = "            if propagate_down[i]:\n" + WRITE
 CLASS = "class ScaleLayer(caffe.Layer):\n"
 NO_CLASS = "class ScaleLayer(caffe.Layer):  # <-\n"
 TEST = RIGHT["tests/test_scale.py"]
+
+# What a layer may keep in setup: what changes with the batch, and what does not.
+BATCH_SIZES = (
+    "bottom[0].num  # <-",
+    "bottom[0].count  # <-",
+    "float(bottom[0].shape[0])  # <-",
+    "1.0 / bottom[1].data.shape[0]  # <-",
+    "bottom[0].data.shape  # <-",
+    "len(bottom[0].data)  # <-",
+    "size  # <-",
+)
+SAMPLE_SIZES = (
+    "bottom[0].channels",
+    "bottom[0].data.shape[1]",
+    "bottom[0].height * bottom[0].width",
+    "bottom[0].shape[1:]",
+    "bottom[0].shape[self.params['axis']]",
+    "len(bottom[0].data.shape)",
+    "bottom[0].data.ndim, len(bottom)",
+    "bottom[0].data[0].size",
+    "bottom[0].count // bottom[0].num",
+    "count / float(size)",
+    "np.zeros((3, count / size))",
+    "bottom[0].data.reshape(size, -1).shape[1]",
+    "np.zeros(shape[1], bottom[0].data.dtype)",
+    "bottom[0].shape == bottom[1].shape",
+    "c",
+)
+
+
+def kept(size, use):
+    """Return the text from setup to reshape with a size in self.n, and this use of it."""
+    local = "        shape, count = bottom[0].shape, bottom[0].count\n"
+    local += "        size, c = bottom[0].shape[:2]\n        self.n = "
+    return SETUP_RESHAPE.replace(SETUP, SETUP + local + size + "\n").replace(SHAPE, use)
+
 
 # The check that has to speak; whose name it says and what; the file, what stands there, what is
 # put there: the line of the finding is the one marked.
@@ -109,6 +145,12 @@ BROKEN = [
     ("eval", "use safe_load", "scale.py", SETUP,
      "        import yaml\n"
      "        self.params = yaml.load(self.param_str, Loader=yaml.Loader)  # <-\n", {}),
+    ("eval", "yaml.unsafe_load", "scale.py", SETUP,
+     "        import yaml\n        self.params = yaml.unsafe_load(self.param_str)  # <-\n", {}),
+    ("eval", "cPickle.loads runs", "scale.py", SETUP,
+     "        import cPickle as p\n        self.params = p.loads(self.param_str)  # <-\n", {}),
+    ("eval", "eval runs", "scale.py", SETUP,
+     "        e = eval\n        self.params = e(self.param_str)  # <-\n", {}),
     ("top diff", "ScaleLayer.backward: ignores top[0].diff", "scale.py", WRITE,
      '                bottom[i].diff[...] = self.params["scale"]  # <-\n', {}),
     ("top diff", "ignores", "scale.py", WRITE,
@@ -117,6 +159,11 @@ BROKEN = [
      "                diff = bottom[i].diff  # <-\n                diff[...] = self.buffer\n", {}),
     ("top diff", "ignores", "scale.py", WRITE,
      "                np.multiply(2, self.buffer, out=bottom[i].diff)  # <-\n", {}),
+    ("top diff", "ignores", "scale.py", WRITE,
+     "                bottom[i].diff[...] = np.ones(top[0].diff.shape)  # <-\n", {}),
+    ("top diff", "ignores", "scale.py", WRITE,
+     "                n = top[0].diff.shape[0] + len(top[0].diff)\n"
+     "                bottom[i].diff[...] = n * np.ones_like(top[0].diff)  # <-\n", {}),
     ("bottoms", "forward: blobs can be indexed but not iterated", "scale.py", FORWARD,
      FORWARD + "        for b in bottom:  # <-\n            b.data\n", {}),
     ("bottoms", "range(len(top))", "scale.py", FORWARD,
@@ -130,6 +177,18 @@ BROKEN = [
     ("bottoms", "unasked", "scale.py", LOOP,
      "        i = len(bottom)\n        while i:  # <-\n            i -= 1\n"
      "            np.multiply(2, top[0].diff, out=bottom[i].diff[...])\n", {}),
+    ("bottoms", "unasked", "scale.py", LOOP,
+     "        for i in range(len(bottom)):  # <-\n"
+     "            np.copyto(bottom[i].diff, top[0].diff)\n", {}),
+    ("bottoms", "unasked", "scale.py", LOOP,
+     "        for j in range(2):  # <-\n"
+     "            top[0].diff.sum()\n            bottom[j].diff.fill(1)\n", {}),
+    ("bottoms", "total: blobs", "scale.py", FORWARD,
+     FORWARD + "        self.total(top, blobs=bottom)\n\n    def total(self, tops, blobs):\n"
+     "        return sum(b.count for b in blobs)  # <-\n", {}),
+    ("bottoms", "deeper: blobs", "scale.py", FORWARD,
+     FORWARD + "        total(top, bottom)\n\n\ndef total(tops, blobs):\n    deeper(blobs)\n"
+     "\n\ndef deeper(xs):\n    for x in xs:  # <-\n        x.data\n\n\nclass Rest:\n", {}),
     ("bottoms", "forward writes every bottom's diff", "scale.py", FORWARD,
      FORWARD + "        for i in range(len(bottom)):  # <-\n"
      "            bottom[i].diff[...] = 0\n", {}),
@@ -144,8 +203,26 @@ BROKEN = [
      SETUP + "        self.rest = bottom[1].data.copy()  # <-\n", {}),
     ("setup", "the top keeps the shape", "scale.py", SETUP,
      SETUP + SHAPE[:-1] + "  # <-\n", {"": SHAPE}),
+    ("setup", "ScaleLayer.alloc: self.buffer keeps", "scale.py", SETUP,
+     SETUP + "        self.alloc(bottom)\n\n    def alloc(self, blobs):\n"
+     "        self.buffer = np.zeros(blobs[0].data.shape)  # <-\n\n    def rest(self):\n"
+     "        pass\n", {"": BUFFER}),
+    ("setup", "alloc: self.buffer keeps", "scale.py", SETUP,
+     SETUP + "        self.alloc(bottom[0].data.shape)\n\n    def alloc(self, shape):\n"
+     "        self.buffer = np.zeros(shape)  # <-\n\n    def rest(self):\n"
+     "        pass\n", {"": BUFFER}),
+    ("setup", "self.noise keeps", "scale.py", SETUP,
+     SETUP + "        self.noise = np.random.rand(*bottom[0].data.shape)  # <-\n", {}),
+    *(("setup", "self.n keeps", "scale.py", SETUP_RESHAPE, kept(size, USE), {})
+      for size in BATCH_SIZES),
+    ("setup", "self.n keeps", "scale.py", SETUP_RESHAPE,
+     kept("bottom[0].num  # <-", "        top[0].data[: self.n] = 1\n"), {}),
     ("prints", "ScaleLayer.forward: prints in every pass", "scale.py", FORWARD,
      FORWARD + "        print(top[0].data)  # <-\n", {}),
+    ("prints", "ScaleLayer.forward", "scale.py", FORWARD,
+     FORWARD + "        import sys\n        sys.stderr.write('x')  # <-\n", {}),
+    ("prints", "ScaleLayer.forward", "scale.py", FORWARD,
+     FORWARD + "        from sys import stdout as s\n        s.write('x')  # <-\n", {}),
     ("prints", "ScaleLayer.backward", "scale.py", WRITE,
      WRITE + "                print(bottom[i].diff)  # <-\n", {}),
     ("prints", "ScaleLayer.show", "scale.py", FORWARD,
@@ -177,7 +254,14 @@ SILENT = [
     ("eval", "scale.py", FORWARD, FORWARD + "        import yaml\n        yaml.safe_load('1')\n"),
     ("eval", "scale.py", FORWARD,
      FORWARD + "        import yaml\n        yaml.load('1', yaml.SafeLoader)\n"),
+    ("eval", "scale.py", FORWARD,
+     FORWARD + "        import ast, pickle\n        e = ast.literal_eval\n        e('1')\n"
+     "        pickle.load(open('a'))\n        pickle.loads(self.record)\n"),
     ("top diff", "scale.py", WRITE, "                bottom[i].diff[...] = 0\n"),
+    ("top diff", "scale.py", WRITE, "                n = bottom[i].diff.shape[0]\n"),
+    ("top diff", "scale.py", WRITE,
+     "                dy = np.zeros_like(bottom[i].diff) + top[0].diff.reshape(-1)\n"
+     "                bottom[i].diff[...] = dy\n"),
     ("top diff", "scale.py", WRITE, "                bottom[i].diff.fill(0.0)\n"),
     ("top diff", "scale.py", WRITE, "                self.gradient(bottom[i].diff, top)\n"),
     ("top diff", "scale.py", WRITE,
@@ -188,6 +272,19 @@ SILENT = [
      FORWARD + "        for i in reversed(range(len(bottom))):\n            bottom[i].data\n"),
     ("bottoms", "scale.py", FORWARD,
      "        bottom = [bottom[0], bottom[1]]\n        for b in bottom:\n            b.data\n"),
+    ("bottoms", "scale.py", FORWARD,
+     FORWARD + "        show(bottom[0], [bottom[0]])\n        blobs = [top[0]]\n"
+     "        show(0, blobs)\n\n\n"
+     "def show(top, bottom):\n    for b in bottom:\n        b.data\n\n\nclass Rest:\n"),
+    ("bottoms", "scale.py", FORWARD,
+     "        bottom = [bottom[0], bottom[1]]\n        self.show(bottom)\n\n"
+     "    def show(self, blobs):\n        for b in blobs:\n            b.data\n"),
+    ("bottoms", "scale.py", FORWARD,
+     FORWARD + "        Table(bottom).show(['a'])\n\n\nclass Table:\n"
+     "    def __init__(self, blobs):\n        self.blob = blobs[0]\n\n"
+     "    def show(self, names):\n        for name in names:\n            name\n\n\nclass Rest:\n"),
+    ("bottoms", "scale.py", LOOP,
+     LOOP.replace("bottom[i].diff[...] =", "bottom[i].diff.fill(1)\n                x =")),
     ("bottoms", "scale.py", FORWARD, FORWARD + "        for w in self.blobs:\n            w\n"),
     ("bottoms", "scale.py", ASKED, "            bottom[0].diff[i] = top[0].diff[i]\n"),
     ("bottoms", "scale.py", LOOP,
@@ -202,6 +299,21 @@ SILENT = [
     ("setup", "scale.py", SETUP,
      SETUP + "        self.blobs.add_blob(*bottom[0].data.shape)\n"
      "        self.blobs[0].data[...] = np.ones(bottom[0].data.shape)\n"),
+    *(("setup", "scale.py", SETUP_RESHAPE, kept(size, USE)) for size in SAMPLE_SIZES),
+    ("setup", "scale.py", SETUP_RESHAPE, kept("bottom[0].num", SHAPE)),
+    ("setup", "scale.py", SETUP_RESHAPE,
+     kept("bottom[0].shape", "        top[0].reshape(self.n[1], *self.n[2:])\n")),
+    ("setup", "scale.py", SETUP_RESHAPE,
+     kept("bottom[0].num", "        self.n = bottom[0].num\n" + USE)),
+    ("setup", "scale.py", SETUP_RESHAPE,
+     kept("bottom[0].num", "        if bottom[0].num != self.n:\n"
+          "            raise ValueError\n" + USE)),
+    ("setup", "scale.py", SETUP_RESHAPE,
+     kept("len(bottom)\n        self.alloc(bottom)", SHAPE + "        self.alloc(bottom)\n\n"
+          "    def alloc(self, blobs):\n        self.rest = np.zeros(blobs[0].data.shape)\n")),
+    ("setup", "scale.py", SETUP_RESHAPE,
+     kept("table()", SHAPE + "\n\ndef table():\n    size = 10\n    return np.zeros(size)\n\n\n"
+          "class Rest:\n")),
     ("prints", "scale.py", FORWARD, FORWARD + "        if DEBUG:\n            print(top)\n"),
     ("prints", "scale.py", SETUP, SETUP + "        print(self.params)\n"),
 ]  # fmt: skip
@@ -364,6 +476,14 @@ def test_layers_that_derive_from_one_of_the_file_have_its_methods(tmp_path):
     evals = [x for x in findings if "eval" in x.text]
     assert [x.who for x in evals] == ["ScaleLayer.setup"]  # once, though both have it
     assert "Other.forward" in [x.who for x in findings]
+
+
+@pytest.mark.parametrize("call", ["super()", "super(Other, self)"])
+def test_what_a_base_class_does_is_seen(call, tmp_path):
+    text = RIGHT["scale.py"].replace(SETUP, SETUP + BUFFER)
+    text += f"\n\nclass Other(ScaleLayer):\n    def reshape(self, bottom, top):\n        {call}"
+    write(tmp_path, {**RIGHT, "scale.py": text + ".reshape(bottom, top)\n"})
+    assert marks(tmp_path)["Other"][-2] == "✓"
 
 
 @pytest.mark.parametrize("module", ["layer", "roi.layer", "lib.roi.layer"])
@@ -536,12 +656,22 @@ def test_odd_files(name, tmp_path):
             assert found[0][0] == finding[0] and finding[1] in found[0][1]
 
 
+@pytest.mark.parametrize("part", [".b", "[0]", "()", " / bottom", " + self.b"])
+def test_long_expressions(part, tmp_path):
+    """The parser takes them, and so does whatever walks through them."""
+    for line in (SETUP, FORWARD, WRITE):
+        indent = line[: -len(line.lstrip())]
+        edited(tmp_path, "scale.py", line, f"{line}{indent}self.x = y = bottom{part * 1500}\n")
+        assert "ScaleLayer" in marks(tmp_path)
+
+
 def test_odd_paths(tmp_path):
     write(
         tmp_path,
         {**RIGHT, "dir.py/x.txt": "", "caffe/__init__.py": "", "a\nb\x1b.py": LAYER + b"1"},
     )
     write(tmp_path, {os.fsdecode(b"\xff.py"): LAYER + b"(", ".git/a.py": LAYER + b"1"})
+    write(tmp_path, {os.fsdecode(b"caf\xe9.py"): LAYER + b"1", "tests/test_b.py": "x = 1"})
     write(tmp_path, {"venv/pyvenv.cfg": "", "venv/a.py": LAYER + b"1"})
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "loop.py").symlink_to("loop.py")
@@ -552,7 +682,8 @@ def test_odd_paths(tmp_path):
     assert done.returncode == 1 and done.stderr == ""
     assert done.stdout.count("\nScaleLayer ") + done.stdout.startswith("ScaleLayer ") == 1
     assert "a\\nb\\x1b.py:2" in done.stdout and "\\udcff.py:3: cannot be parsed" in done.stdout
-    assert done.stdout.endswith("2 layers, 2 findings\n")
+    assert "caf\\udce9.py:2" in done.stdout
+    assert done.stdout.endswith("3 layers, 3 findings\n")
 
 
 def test_what_cannot_be_read(tmp_path, monkeypatch):

@@ -517,3 +517,9 @@ def test_real_caffe_with_writable_folders_on_a_read_only_root(tmp_path):
     assert (project / "written").exists()
     assert (bound / "written").exists()
     assert not Path("/tmp/written").exists()
+
+
+def test_folders_of_the_caller_are_not_looked_for_inside(with_caffe, tmp_path):
+    """Matplotlib, which Caffe imports, would say that it cannot write there."""
+    done = with_caffe(tmp_path, "python3", "-c", "import caffe", XDG_CONFIG_HOME="/nowhere")
+    assert (done.returncode, done.stderr) == (0, "")
