@@ -28,11 +28,11 @@ test: $(VENV)/test
 		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || \
 		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto --dist loadfile
+	$(PYTEST) -n auto --dist loadfile -p tests.count_summary
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto -v -p tests.proof_summary tests/proof_mutants.py tests/proof_seeds.py \
+	$(PYTEST) -n auto -v -p tests.count_summary tests/proof_mutants.py tests/proof_seeds.py \
 		tests/proof_param_str.py
 
 bench: $(VENV)/test

@@ -22,7 +22,7 @@ def test_mutants_are_red(layers, own_tests, tmp_path, record_property, layer, se
     for mutant in wanted:
         checks = [checks_of(found, mutant) for found in verdicts]
         found = all(outcomes.get(mutant.check) == "failure" for outcomes in checks)
-        record_property("mutant", [mutant.mistake, found])
+        record_property("count", ["mistakes", mutant.mistake, int(found), 1])
         if not found:
             faults.append(f"{mutant}: not found by {mutant.check}")
         faults += [

@@ -31,6 +31,6 @@ def lay_out(bake, tmp_path):
 @pytest.mark.parametrize("name", LAYERS)
 def test_no_false_alarm(lay_out, own_tests, record_property, engine, name):
     found = own_tests(engine, lay_out(name), f"--seeds={SEEDS}")
-    record_property("layer", [name, SEEDS, len(found.red)])
+    record_property("count", ["alarms", name, len(found.red), SEEDS])
     assert (found.exit_code, found.red) == (0, []), found.output
     assert len(found) >= 6

@@ -49,12 +49,13 @@ def can_be_given(way, variable, answer):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variable", DEFAULTS)
-def test_bad_answers_are_refused(way, variable, tmp_path, monkeypatch):
+def test_bad_answers_are_refused(way, variable, tmp_path, monkeypatch, record_property):
     monkeypatch.chdir(tmp_path)
-    wrong = []
+    wrong, given = [], 0
     for i, (name, expected, answer) in enumerate(BAD):
         answer = whole(answer)
         if name == variable and can_be_given(way, variable, answer):
+            given += 1
             (tmp_path / str(i)).mkdir()
             outcome = generate(way, {variable: answer}, tmp_path / str(i))
             lines = outcome.output.splitlines()
@@ -63,6 +64,7 @@ def test_bad_answers_are_refused(way, variable, tmp_path, monkeypatch):
                 assert way is at_prompt or len(lines) == 1
             except (AssertionError, IndexError):
                 wrong.append((ascii(answer)[:60], expected, lines[-1:]))
+    record_property("count", ["answers", way.__name__, given - len(wrong), given])
     assert wrong == []
     assert not list(tmp_path.rglob("executed"))
 

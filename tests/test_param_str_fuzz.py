@@ -81,10 +81,11 @@ def draw(count, number):
     return drawn
 
 
-def check(layer, strings, with_caffe):
+def check(layer, strings, with_caffe, record_property):
     """Give the strings to setup on the Pythons of Caffe: how many are taken, how many refused."""
     bottoms, tops = (0, 2) if layer.name == "images" else (1, 1)
-    name = LAYERS["data" if layer.name == "images" else "keys"]["layer_class"]
+    kind = "data" if layer.name == "images" else "keys"
+    name = LAYERS[kind]["layer_class"]
     (layer / "param_strs.json").write_text("".join(json.dumps(text) + "\n" for text in strings))
     (layer / "fuzz_probe.py").write_bytes((PROJECT / "tests" / "fuzz_probe.py").read_bytes())
     command = ["fuzz_probe.py", ".", layer.name, name, str(bottoms), str(tops)]
@@ -93,7 +94,9 @@ def check(layer, strings, with_caffe):
         result = with_caffe(layer, python, *command)
         assert result.returncode == 0, result.stderr[-2000:]
         counts[python] = json.loads(result.stdout)
-        assert counts[python]["taken"] + counts[python]["refused"] == len(strings)
+        refused = counts[python]["refused"]
+        assert counts[python]["taken"] + refused == len(strings)
+        record_property("count", ["param_str", f"{kind}, {python}", refused, len(strings)])
     assert not (layer / "executed").exists()
     return counts
 
@@ -103,9 +106,8 @@ def layer(request, bake):
     return bake(**LAYERS[request.param])
 
 
-def test_setup_takes_a_param_str_or_raises_a_value_error(layer, with_caffe):
+def test_setup_takes_a_param_str_or_raises_a_value_error(layer, with_caffe, record_property):
     long = LONG if layer.name != "images" else []  # the same parser, and slow
-    counts = check(layer, long + draw(2_000, 0), with_caffe)
-    print(counts)
+    counts = check(layer, long + draw(2_000, 0), with_caffe, record_property)
     for of_python in counts.values():
         assert of_python["taken"] > 20 and of_python["refused"] > 1_000

@@ -36,7 +36,8 @@ def layer(bake):
 
 
 def files(folder):
-    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {str(path.relative_to(folder)): path.read_text() for path in paths}
 
 
 def without_readme(folder):

@@ -143,28 +143,40 @@ def same(found, expected):
     return type(found) is type(expected) and found == expected
 
 
-@settings(
-    max_examples=100,
-    database=None,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],  # to make a failure smaller takes minutes
-    suppress_health_check=list(HealthCheck),
-)
-@given(answers())
-def test_the_layer_loads_and_gets_its_values(bake, oracles, tmp_path_factory, drawn):
-    given, values = drawn
-    folder = bake(**given)
-    try:
-        in_caffe, on_python_2 = oracles
-        found = in_caffe(folder, given["layer_name"])
-        assert isinstance(found, dict), found
-        if given["layer_kind"] == "data":
-            assert found.pop("batch_size"), found.pop("samples")
-            found = {key: found[key] for key in found if key not in ("samples", "seed")}
-        assert same(found, values)
-        literal = on_python_2(folder, given["layer_name"])
-        assert isinstance(literal, dict), literal
-        assert same({key: literal[key] for key in values}, values)
-    finally:
-        shutil.rmtree(folder.parent)
+def check(folder, given, values, oracles):
+    """Compare the params that setup finds in real Caffe, and on Python 2.7, with the values."""
+    in_caffe, on_python_2 = oracles
+    found = in_caffe(folder, given["layer_name"])
+    assert isinstance(found, dict), found
+    if given["layer_kind"] == "data":
+        assert found.pop("batch_size"), found.pop("samples")
+        found = {key: found[key] for key in found if key not in ("samples", "seed")}
+    assert same(found, values)
+    literal = on_python_2(folder, given["layer_name"])
+    assert isinstance(literal, dict), literal
+    assert same({key: literal[key] for key in values}, values)
+
+
+def test_the_layer_loads_and_gets_its_values(bake, oracles, record_property):
+    worked = []
+
+    @settings(
+        max_examples=100,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],  # to make a failure smaller takes minutes
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(answers())
+    def work(drawn):
+        folder = bake(**drawn[0])
+        try:
+            check(folder, *drawn, oracles)
+        finally:
+            shutil.rmtree(folder.parent)
+        worked.append(folder.name)
+
+    work()
+    record_property("count", ["layers", "on real Caffe and on Python 2.7", len(worked), 100])
+    assert len(worked) == 100
