@@ -62,7 +62,7 @@ STRINGS = st.one_of(TEXT, *[DICTS.map(json.dumps), DICTS.map(repr)] * 2, TOKENS,
 
 
 def draw(count, number):
-    """Return `count` strings; the same ones for the same number."""
+    """Return `count` strings, other ones for another number."""
     drawn = []
 
     @seed(number)
