@@ -49,6 +49,10 @@ class <<layer.class_name>>(caffe.Layer):
     def setup(self, bottom, top):
         """Check the counts of bottoms and tops; parse param_str into the dict self.params.
 
+<% if kind.makes is defined %>
+        Makes <<kind.makes>>.
+
+<% endif %>
         Raises:
             ValueError: <<kind.refused|default("another count, or a param_str that does not fit PARAMS")>>.
         """
@@ -59,7 +63,7 @@ class <<layer.class_name>>(caffe.Layer):
 <<kind.setup(layer)|trim("\n")>>
 <% endif %>
 
-    # Replace <<kind.to_replace|default("reshape, forward and backward")>> by your own; what param_str says is in self.params.
+    # Replace <<kind.to_replace|default("reshape, forward and backward")>> by your own; param_str is in self.params.
 
 <<methods>>
 
@@ -117,7 +121,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

@@ -46,6 +46,11 @@ found["given"] = weights(given)
 given.save("given.caffemodel")
 net.copy_from("given.caffemodel")
 found["copied"] = weights(net)
+open("flat.prototxt", "w").write(head.replace("dim: 3 dim: 4", "") + text)
+try:
+    caffe.Net("flat.prototxt", caffe.TRAIN)
+except ValueError as error:
+    found["flat"] = str(error)
 print(json.dumps(found))
 """
 
@@ -79,3 +84,7 @@ def test_weights_in_the_prototxt_are_kept(found):
 
 def test_top_is_weight_times_bottom_plus_bias(found):
     assert found["top"] == [[14] * 4, [15] * 4, [16] * 4]
+
+
+def test_a_bottom_without_channels_is_refused(found):
+    assert found["flat"] == "ChannelsLayer: expected bottom_0 of shape (N, 1, ...), got (2,)"

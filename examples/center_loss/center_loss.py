@@ -15,11 +15,12 @@ class CenterLossLayer(caffe.Layer):
     """Center loss: draws features to the center of their class; the centers are learned.
 
     Bottoms:
-        features: N, ...; D numbers for each sample
-        label: N or N, 1, ...; a class from 0 to classes - 1
+        features: (N, ...); D numbers for each sample
+        label: (N,) or (N, 1, ...); a class from 0 to classes - 1
     Top:
         center_loss: a scalar; its loss_weight is the paper's lambda
-    Weights: self.blobs[0], a center for each class, (classes, D), that begin as 0.
+    Weights:
+        self.blobs[0]: (classes, D); a center for each class, 0 at first
 
     E = sum |x - c_label|^2 / 2N.
 
@@ -38,6 +39,8 @@ class CenterLossLayer(caffe.Layer):
 
     def setup(self, bottom, top):
         """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+
+        Makes the weights, unless the net's file brings them.
 
         Raises:
             ValueError: another count, or a param_str that does not fit PARAMS.
@@ -168,7 +171,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

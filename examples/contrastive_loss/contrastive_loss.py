@@ -15,9 +15,9 @@ class ContrastiveLossLayer(caffe.Layer):
     """Contrastive loss: draws similar pairs together and pushes others a margin apart.
 
     Bottoms:
-        a: N, ...; the embeddings of one side
+        a: (N, ...); the embeddings of one side
         b: the same shape; of the other side
-        similar: N or N, 1, ...; 1 for a similar pair, 0 for a dissimilar one
+        similar: (N,) or (N, 1, ...); 1 for a similar pair, 0 for a dissimilar one
     Top:
         contrastive_loss: a scalar
 
@@ -163,7 +163,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

@@ -15,7 +15,7 @@ class DiceLossLayer(caffe.Layer):
     """One minus the Dice coefficient D of a segmentation and the truth, over the batch.
 
     Bottoms:
-        prob: N, ...; the probability of foreground at each pixel or voxel
+        prob: (N, ...); the probability of foreground at each pixel or voxel
         label: the same shape; 1 for foreground, 0 for background
     Top:
         dice_loss: a scalar from 0 (perfect) to 1
@@ -157,7 +157,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

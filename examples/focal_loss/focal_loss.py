@@ -15,7 +15,7 @@ class FocalLossLayer(caffe.Layer):
     """Focal loss: sigmoid cross-entropy that gives easy examples little weight.
 
     Bottoms:
-        scores: N, ...; before the sigmoid, one for each anchor and class
+        scores: (N, ...); before the sigmoid, one for each anchor and class
         label: the same shape; 1, 0 or -1 (ignored)
     Top:
         focal_loss: a scalar, in nats
@@ -169,7 +169,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

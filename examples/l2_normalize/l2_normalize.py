@@ -15,7 +15,7 @@ class L2NormalizeLayer(caffe.Layer):
     """Scales the channels at each place to length 1: y = x / sqrt(sum_c x_c^2 + eps).
 
     Bottom:
-        features: N, C, ...
+        features: (N, C, ...)
     Top:
         normalized: the same shape
 
@@ -135,7 +135,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

@@ -15,7 +15,7 @@ class SmoothL1LossLayer(caffe.Layer):
     """Smooth L1 loss of bounding box regression, with weights, over the batch size N.
 
     Bottoms:
-        bbox_pred: N, ...
+        bbox_pred: (N, ...)
         bbox_targets: the same shape
         bbox_inside_weights: the same shape; 1 for the coordinates that count, 0 for the others
         bbox_outside_weights: the same shape; the weight of each coordinate in the sum
@@ -152,7 +152,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

@@ -15,8 +15,8 @@ class SoftmaxLossLayer(caffe.Layer):
     """Cross-entropy of the softmax over axis 1 and a label, as Caffe's SoftmaxWithLoss.
 
     Bottoms:
-        scores: N, C, ...; any real numbers
-        label: N, ... or N, 1, ...; a class from 0 to C - 1, or ignore_label
+        scores: (N, C, ...); any real numbers
+        label: (N, ...) or (N, 1, ...); a class from 0 to C - 1, or ignore_label
     Top:
         softmax_loss: a scalar, in nats
 
@@ -178,7 +178,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:

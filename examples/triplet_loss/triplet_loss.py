@@ -15,7 +15,7 @@ class TripletLossLayer(caffe.Layer):
     """Triplet loss: an anchor is to be nearer to its positive than to its negative, by a margin.
 
     Bottoms:
-        anchor: N, ...; the embeddings
+        anchor: (N, ...); the embeddings
         positive: the same shape; of the anchor's class
         negative: the same shape; of another class
     Top:
@@ -150,7 +150,7 @@ def _fits(value, kind):
 def _parse_literal(text):
     """Return the value of text in JSON or as a Python literal, None if it is neither.
 
-    Also None if it is so long that numbers could take minutes, or literals exhaust the stack.
+    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
     """
     for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
         try:
