@@ -51,8 +51,8 @@ class Kind:
     limits: dict = field(default_factory=dict)  # of the values of keys: (least, most)
 
 
-# One row per kind: what it generates is templates/<kind>.jinja, and `make kinds` copies its name
-# and sentence into cookiecutter.json.
+# One row per kind: what it generates is templates/<kind>.jinja (its macros: CONTRIBUTING.md), and
+# `make kinds` copies its name and sentence into cookiecutter.json.
 ONE, MANY = range(1, 2), range(1, MOST_BLOBS + 1)
 KINDS = {
     "identity": Kind(
@@ -72,7 +72,7 @@ KINDS = {
         limits={"batch_size": (1, "samples"), "samples": (1, 2 * 10**6), "seed": (0, 2**32 - 1)},
     ),
     "metric": Kind(
-        "one number to watch in TEST; starts as the mean absolute difference",
+        "one number to watch in TEST; starts as the mean of |a - b|",
         MANY, ONE, 2, 1, wanted=0,
     ),
 }  # fmt: skip

@@ -11,13 +11,18 @@ from sphinx.search.en import SearchEnglish
 
 PAGES = {
     "Guides": ["loss", "loss.zh", "data", "gradient", "team", "caffe"],
-    "Project": ["README <../README>", "../examples/README", "../benchmarks/README"],
+    "Project": [
+        "README <../README>",
+        "../CONTRIBUTING",
+        "../examples/README",
+        "../benchmarks/README",
+    ],
 }
 
 project = html_title = "caffe-pylayer"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "README.md", "examples/README.md", "benchmarks/README.md"]
+include_patterns = ["docs/*.md", "README.md", "CONTRIBUTING.md", "*/README.md"]
 exclude_patterns = [".*", "layers", "site", "tests", "<*", "{*"]
 myst_heading_anchors = 6
 html_theme = "furo"

@@ -9,6 +9,7 @@ from conftest import PROJECT
 from local_extensions import KINDS
 
 README = (PROJECT / "README.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
 ANSWERS = {
     "layer_name": "focal_loss",
     "layer_kind": "loss",
@@ -67,6 +68,18 @@ def test_tables_name_everything():
     targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M)
     for target in re.findall(r"`make (\w+)", README):
         assert target in targets
+    shown = re.findall(r"^\| `make (\w+)", CONTRIBUTING, re.M)
+    assert set(targets) - set(shown) == {"help", "clean"}
+
+
+def test_contributing_says_what_the_templates_ask_of_a_kind():
+    asked = set()
+    for pattern in ("*", "example/*", "tests/test_*"):
+        for path in (PROJECT / "<<cookiecutter.layer_name>>").glob(pattern):
+            if path.is_file():
+                asked |= set(re.findall(r"(?<!layer\.)\bkind\.([a-z]\w+)", path.read_text()))
+    told = CONTRIBUTING.split("\n## A new kind of layer\n")[1]
+    assert set(re.findall(r"`(\w+)(?:\(layer|` \()", told)) == asked
 
 
 def test_error_is_the_one_that_is_printed(bake):
