@@ -75,6 +75,7 @@ def test_files(layers, name):
             "tools/doctor.py",
             "tools/net_text.py",
             "tools/splice.py",
+            "tools/take_out.py",
             "tools/trace_blobs.py",
         ]
     )
@@ -183,4 +184,4 @@ def test_everything_compiles_on_the_pythons_of_caffe(layers, with_caffe, tmp_pat
     for python, version in (("python2.7", "(2, 7)"), ("python3", "(3, ")):
         result = with_caffe(tmp_path, python, script.name, *sources)
         assert result.returncode == 0, result.stderr
-        assert version in result.stdout and len(sources) == 18 * len(LAYERS)
+        assert version in result.stdout and len(sources) == 19 * len(LAYERS)

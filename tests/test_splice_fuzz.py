@@ -91,7 +91,7 @@ def tool(bake):
         yield importlib.import_module("splice")
     finally:
         sys.path.remove(folder)
-        for name in ("splice", "net_text", "prototxt"):
+        for name in ("splice", "take_out", "net_text", "prototxt"):
             sys.modules.pop(name, None)
 
 

@@ -106,7 +106,8 @@ def check(request):
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
-            UNLOADABLE.update([path] if name == "load" else [])
+            if name == "load":
+                UNLOADABLE.add(path)
             pytest.fail(text, pytrace=False)
 
     return run

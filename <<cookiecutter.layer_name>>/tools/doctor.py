@@ -5,6 +5,7 @@ Whatever may abort runs in a child, which imports a copy of this file and tells 
 """
 
 import argparse
+import collections
 import errno
 import functools
 import glob
@@ -20,6 +21,11 @@ import sys
 import tempfile
 import threading
 import traceback
+
+try:
+    from shlex import quote
+except ImportError:  # Python 2
+    from pipes import quote
 
 NAME = "<<cookiecutter.layer_name>>"
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -229,16 +235,14 @@ class Doctor(object):
 
     def checks_of_net(self, path):
         """Return a check for each class that the Python layers of a net name."""
-        check = functools.partial(python_layers, path)
-        mark, _, layers = self.row("", check)
-        classes = []
-        for layer in layers if mark == TICK else ():
-            if names_in(layer) not in classes:
-                classes.append(names_in(layer))
-        return [
-            functools.partial(self.check_layer, [x for x in layers if names_in(x) == names])
-            for names in classes
-        ] or [check]
+        try:
+            layers = python_layers(path)
+        except (Cross, Unknown):
+            return [functools.partial(python_layers, path)]
+        classes = collections.OrderedDict()
+        for layer in layers:
+            classes.setdefault(names_in(layer), []).append(layer)
+        return [functools.partial(self.check_layer, layers) for layers in classes.values()]
 
     def row(self, topic, check, *needs):
         """Return the mark of a check, its topic, and what it returned or what is wrong."""
@@ -640,11 +644,6 @@ def programs(*names):
             path = os.path.join(os.path.abspath(folder), name)
             if os.path.isfile(path) and os.access(path, os.X_OK):
                 yield path
-
-
-def quote(path):
-    """Return a path as a shell takes it."""
-    return path if re.match(r"[\w@%+=:,./-]+$", path) else "'%s'" % path.replace("'", "'\\''")
 
 
 def python():

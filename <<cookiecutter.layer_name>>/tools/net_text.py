@@ -97,6 +97,16 @@ class Layer(object):
         """Whether the blob is a top."""
         return any(top.value == blob for top in self.tops)
 
+    def wanted(self, bottoms=None):
+        """Return those of its bottoms, or of others in their place, that it gives a gradient."""
+        blobs = bottoms or [bottom.value for bottom in self.bottoms]
+        flags = self.message.all("propagate_down") or [True] * len(blobs)
+        return [blob for blob, flag in zip(blobs, flags) if prototxt.boolean(flag)]
+
+    def passes_on(self):
+        """Whether others are to read its top for its bottom: not a source, loss or metric."""
+        return bool(self.wanted() and self.tops) and not self.message.all("loss_weight")
+
 
 def _states(layers):
     """Return the (phase, stages, level) between which the rules of the layers can tell."""
@@ -159,3 +169,9 @@ def edited(text, edits):
     for start, end, new in sorted(edits, key=lambda edit: edit[:2], reverse=True):
         text = text[:start] + new + text[end:]
     return text
+
+
+def joined(net, lines):
+    """Return lines as a text with the line breaks of the net."""
+    newline = "\r\n" if "\r\n" in net.text else "\n"
+    return "\n".join(lines).replace("\r\n", "\n").replace("\n", newline)

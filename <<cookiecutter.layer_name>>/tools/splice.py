@@ -7,7 +7,6 @@ net, a layer without bottoms to its start, and nothing else changes.
 """
 
 import argparse
-import collections
 import difflib
 import os
 import re
@@ -15,7 +14,8 @@ import shutil
 import sys
 import tempfile
 
-from net_text import FOLDER, Net, Refusal, edited, escaped, included, one_line, prototxt, renamed
+from net_text import FOLDER, Net, Refusal, edited, escaped, included, joined, one_line, renamed
+from take_out import COMMENT, WEIGHT, Record, comment_lines, take_out
 
 NAME = "<<cookiecutter.layer_name>>"
 FRAGMENT = os.path.join(FOLDER, NAME + ".prototxt")
@@ -26,19 +26,6 @@ EXAMPLES = """examples:
   python3 tools/splice.py net.prototxt --split loss --in-place
   python3 tools/splice.py net.prototxt --remove %s --in-place
 """
-# The comment above what was put in, for --remove: the strings of other layers that were replaced.
-HEADER = "# splice.py --remove %s takes %s out%s"
-BACK = ", and puts back:"
-LITERALS = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'| )+"""
-RECORD = r"#   ([^\n]*) (bottom|type|without) (%s)(?=\r?$)" % LITERALS
-COMMENT = re.compile(
-    r"^# splice\.py --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out(?:%s)?(?=\r?$)"
-    r"(?P<records>(?:\r?\n%s)*)" % (BACK, RECORD),
-    re.MULTILINE,
-)
-Record = collections.namedtuple("Record", "name field literals")
-# What Caffe takes for granted in a ...Loss, but not any more once a layer reads its top.
-WEIGHT = " loss_weight: 1"
 # Fields of a SoftmaxWithLoss that can stay when it is split.
 SPLITTABLE = "name type bottom top loss_weight propagate_down include exclude softmax_param"
 # Layers whose top has the shape of their bottom, and those whose top has a height and a width.
@@ -57,7 +44,7 @@ def put_in(net, fragment, after=None, further=(), name=None):
     layer = fragment.layers[0]
     bottoms = [blob for blob in [after] if blob is not None] + list(further)
     own = [bottom.value for bottom in layer.bottoms]
-    if not bottoms and not _passes_on(layer) and set(own) <= set(net.blobs()):
+    if not bottoms and not layer.passes_on() and set(own) <= set(net.blobs()):
         bottoms = own
     _need_bottoms(net, layer, bottoms, "--after and --bottom")
     name, tops = _new_names(layer, name)
@@ -71,7 +58,7 @@ def put_in(net, fragment, after=None, further=(), name=None):
     index, readers, where = len(net.layers) - 1, [], "at the end, reading " + ", ".join(bottoms)
     if not bottoms:
         index, where = -1, "before the other layers"
-    elif _passes_on(layer):
+    elif layer.passes_on():
         index = max(net.last(blob, state) for state in there for blob in bottoms)
         readers = _readers(net, bottoms[0], index, there, states)
         names = ", ".join(reader.name for reader in readers)
@@ -86,27 +73,15 @@ def put_in(net, fragment, after=None, further=(), name=None):
         for bottom in reader.bottoms:
             if bottom.value == bottoms[0]:
                 edits += renamed(net.text, bottom, tops[0])
-                records.append(_record(net, reader, "bottom", bottom))
+                records.append(_recorded(net, reader, "bottom", bottom))
     text = _written(fragment, name, bottoms, tops, rules)
     edits.append(_block(net, index, name, [text], records))
     return edited(net.text, edits), "%s %s" % (name, where)
 
 
-def _passes_on(layer):
-    """Whether others are to read a layer's top for its bottom: not a source, loss or metric."""
-    return bool(_wanted(layer) and layer.tops) and not layer.message.all("loss_weight")
-
-
-def _wanted(layer, bottoms=None):
-    """Return those of a layer's bottoms, or of others in their place, that it gives a gradient."""
-    blobs = bottoms or [bottom.value for bottom in layer.bottoms]
-    flags = layer.message.all("propagate_down") or [True] * len(blobs)
-    return [blob for blob, flag in zip(blobs, flags) if prototxt.boolean(flag)]
-
-
 def _losses_to_weigh(net, layer, bottoms):
     """Return the losses without loss_weight whose top the layer reads and gives a gradient."""
-    wanted = _wanted(layer, bottoms)
+    wanted = layer.wanted(bottoms)
     return [
         other
         for other in net.layers
@@ -191,7 +166,8 @@ def _readers(net, blob, index, there, states):
     return [net.layers[i] for i in sorted(found)]
 
 
-def _record(net, layer, field, reference):
+def _recorded(net, layer, field, reference):
+    """Return the Record of a string of a layer as it stands in the net."""
     literals = " ".join(net.text[start:end] for start, end in reference.literals)
     return Record(escaped(layer.name), field, literals)
 
@@ -215,21 +191,9 @@ def _written(fragment, name, bottoms, tops, rules):
 def _block(net, index, name, layers, records):
     """Return the edit that puts layers, as text, after the layer of that index (-1: first)."""
     what = "both" if len(layers) == 2 else "this"
-    lines = _comment(escaped(name), what, records) + layers
+    lines = comment_lines(escaped(name), what, records) + layers
     place = _end_of_line(net, index)
-    return place, place, _text(net, [""] + lines if place else lines + [""])
-
-
-def _comment(name, what, records):
-    """Return the lines of the comment above what was put in."""
-    back = ["#   %s %s %s" % record for record in records]
-    return [HEADER % (name, what, BACK if back else "")] + back
-
-
-def _text(net, lines):
-    """Return lines with line breaks as those of the net."""
-    newline = "\r\n" if "\r\n" in net.text else "\n"
-    return "\n".join(lines).replace("\r\n", "\n").replace("\n", newline)
+    return place, place, joined(net, [""] + lines if place else lines + [""])
 
 
 def _end_of_line(net, index):
@@ -251,7 +215,7 @@ def split(net, fragment, name_of_loss, further=(), name=None):
     The tutorial's blobs: Softmax gives output_2, the layer gives output, the loss reads it.
     """
     loss, layer = _loss(net, name_of_loss), fragment.layers[0]
-    if not _passes_on(layer) or len(layer.tops) != 1:
+    if not layer.passes_on() or len(layer.tops) != 1:
         raise Refusal(
             "%s: expected a layer with bottoms and one top to go in between, "
             "got a loss, a metric, a data layer or several tops" % layer.name
@@ -278,8 +242,8 @@ def split(net, fragment, name_of_loss, further=(), name=None):
     added = [] if layer.rules else rules
     text = _written(fragment, name, [middle] + bottoms[1:], [top], added)
     records = [
-        _record(net, loss, "type", loss.types[-1]),
-        _record(net, loss, "bottom", loss.bottoms[0]),
+        _recorded(net, loss, "type", loss.types[-1]),
+        _recorded(net, loss, "bottom", loss.bottoms[0]),
     ]
     edits = renamed(net.text, loss.types[-1], "MultinomialLogisticLoss")
     edits += renamed(net.text, loss.bottoms[0], top)
@@ -336,161 +300,6 @@ def _is_spatial(net, index, blob, first):
 
 def _has_space(shapes, place, first):
     return bool(shapes) and any(dim != 1 for dim in shapes[min(place, len(shapes) - 1)][first:])
-
-
-# Taking out.
-
-
-def take_out(net, name):
-    """Return the net's text without a layer that was put in, and a line that says so.
-
-    It is as if the layer had never been there, so that several can go in any order.
-    """
-    comments = list(COMMENT.finditer(net.text))
-    found = [match for match in comments if match.group("name") == escaped(name)]
-    if not found:
-        there = ", ".join(match.group("name") for match in comments) or "none"
-        raise Refusal(
-            "%s: expected a layer that splice.py has put in, got %s; there: %s"
-            % (net.path, name, there)
-        )
-    comment = found[-1]
-    comments.remove(comment)
-    block = _below(net, comment, comments, name)
-    others = [other for other in net.layers if other not in block]
-    records, blob, top = _records(comment), None, None
-    if _passes_on(block[-1]) or any(record.field != "without" for record in records):
-        blob, top = block[0].bottoms[0].value, block[-1].tops[0].value
-    _need_unread(net, comments, others, {ref.value for x in block for ref in x.tops} - {top})
-
-    spans = [comment.span()] + [(part.start, part.end) for part in block]
-    edits = [_with_line_break(net.text, start, end) for start, end in spans]
-    if comment.start() == 0:
-        line_break = re.compile("\r?\n?").match(net.text, block[-1].end)
-        edits.append(line_break.span() + ("",))
-    renewed = [_renewed(match, records, blob, top) for match in comments]
-    readers, weights = [], []  # records for the comments of others
-    for other in others:
-        key = escaped(other.name)
-        for reference in other.bottoms:
-            if reference.value == top:
-                readers.append(_take(records, key, "bottom"))
-                edits += _restored(net.text, reference, blob, readers[-1].literals)
-        for reference in other.tops:
-            if reference.value == top:
-                edits += renamed(net.text, reference, blob)
-        if other.type == "MultinomialLogisticLoss":
-            literals = _take(records, key, "type").literals
-            if literals:
-                edits += _restored(net.text, other.types[-1], _value(literals), literals)
-        weight = _take(records, key, "without")
-        if weight.literals:
-            loss = other.tops[0].value
-            heir = _heir(comments, others, {loss, top} if loss == blob else {loss})
-            weights.append((heir, weight))
-            end = other.types[-1].literals[-1][1]
-            if heir is None and net.text.startswith(WEIGHT, end):
-                edits.append((end, end + len(WEIGHT), ""))
-    lost = [record.name for record in records if record.field == "type"]
-    if lost:
-        raise Refusal("%s: no MultinomialLogisticLoss %s any more" % (net.path, lost[0]))
-    for match, after in zip(comments, renewed):
-        own = [layer for layer in others if escaped(layer.name) == match.group("name")]
-        gives_blob = any(layer.gives(blob) for layer in own)
-        after = _about(after, block, readers * gives_blob)
-        after += [weight for heir, weight in weights if heir == match.group("name")]
-        if after != _records(match):
-            lines = _comment(match.group("name"), match.group("what"), after)
-            edits.append(match.span() + (_text(net, lines),))
-    return edited(net.text, edits), "%s taken out" % name
-
-
-def _below(net, comment, comments, name):
-    """Return the layers, one or two, that a comment is about."""
-    below = [layer for layer in net.layers if layer.start >= comment.end()]
-    block = below[: 2 if comment.group("what") == "both" else 1]
-    if block and block[-1].name == name:
-        return block
-    end = ([layer.start for layer in below if layer.name == name] or [0])[0]
-    for other in comments:
-        if comment.end() <= other.start() < end:
-            first = other.group("name")
-            raise Refusal("%s: %s stands inside; first --remove %s" % (net.path, first, first))
-    raise Refusal("%s: the layer %s is not below its comment any more" % (net.path, name))
-
-
-def _need_unread(net, comments, others, blobs):
-    """Refuse when a layer reads one of the blobs, which would be gone."""
-    for other in others:
-        for blob in [bottom.value for bottom in other.bottoms if bottom.value in blobs]:
-            is_ours = escaped(other.name) in [match.group("name") for match in comments]
-            first = "; first --remove " + other.name if is_ours else ""
-            raise Refusal(
-                "%s: %s reads %s, which would be gone%s" % (net.path, other.name, blob, first)
-            )
-
-
-def _heir(comments, others, blobs):
-    """Return the name of a layer that was put in and gives one of the blobs a gradient, or None."""
-    names = [escaped(other.name) for other in others if blobs.intersection(_wanted(other))]
-    return next((match.group("name") for match in comments if match.group("name") in names), None)
-
-
-def _renewed(comment, records, blob, top):
-    """Return the Records in a comment, those of the top as they were before it."""
-    result = []
-    for record in _records(comment):
-        if record.field == "bottom" and _value(record.literals) == top:
-            literals = _take(records, record.name, "bottom").literals
-            record = record._replace(literals=literals or '"%s"' % escaped(blob))
-        result.append(record)
-    return result
-
-
-def _about(records, block, readers):
-    """Return Records in which those about a block are about its readers instead."""
-    names = [escaped(part.name) for part in block]
-    about = [record for record in records if record.field == "bottom" and record.name in names]
-    others = [record for record in records if record not in about]
-    readers = readers if about else []
-    return others + [x._replace(literals=x.literals or about[0].literals) for x in readers]
-
-
-def _records(comment):
-    """Return the Records in a comment."""
-    return [
-        Record(*fields) for fields in re.findall(RECORD, comment.group("records"), re.MULTILINE)
-    ]
-
-
-def _take(records, name, field):
-    """Take the first of these Records out of a list; one without literals if there is none."""
-    for record in records:
-        if record[:2] == (name, field):
-            records.remove(record)
-            return record
-    return Record(name, field, None)
-
-
-def _value(literals):
-    return prototxt.parse(b"value: " + literals.encode("latin-1")).get("value")
-
-
-def _restored(text, reference, value, literals):
-    """Return the edits that give a reference this value, as recorded if that is its value."""
-    if literals is None or _value(literals) != value:
-        return renamed(text, reference, value)
-    places = prototxt.parse(b"value: " + literals.encode("latin-1")).places[0].literals
-    if len(places) != len(reference.literals):
-        return renamed(text, reference, value)
-    before = [("value: " + literals)[start:end] for start, end in places]
-    return [place + (new,) for place, new in zip(reference.literals, before)]
-
-
-def _with_line_break(text, start, end):
-    """Return the edit that takes out a piece, with its indentation and the line break before it."""
-    before = re.search(r"(?:\r?\n|\A)[ \t]*\Z", text[:start])
-    return (before.start() if before else start, end, "")
 
 
 # The command.

@@ -179,34 +179,39 @@ def check_gradient(subject):
         same("backward changed the data of bottom", layer_net.bottoms, after, data, EXACT)
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
+                name = layer_net.variables[i]
                 run = forward_of(subject, layer_net, arrays, i)
                 if subject.pictures and not draw:
-                    name, layer = layer_net.variables[i], subject.fragment.layer.get("name")
                     measured = gradient.measure(run, value, diffs[i], tops, top_diffs, subject.rng)
+                    layer = subject.fragment.layer.get("name")
                     plot.save(subject.pictures, layer, name, diffs[i], measured)
                 try:
                     found = gradient.check(
-                        run, value, diffs[i], tops, top_diffs, subject.rng, [v for _, v in instead]
+                        run, value, diffs[i], tops, top_diffs, subject.rng, [d for _, d in instead]
                     )
                 except gradient.AllKinks:
-                    unmeasured.setdefault(layer_net.variables[i], []).append(draw)
+                    unmeasured.setdefault(name, []).append(draw)
                     continue
                 if found:
-                    lines = [gradient_table(layer_net.variables[i], value, found)]
-                    if found.measured is not None:
-                        instead = [(text, m) for (text, _), m in zip(instead, found.instead)]
-                        names = zip(layer_net.variables, diffs)
-                        others = [row for j, row in enumerate(names) if j != i]
-                        numbers = numbers_of(subject.fragment, batch, value)
-                        case = diagnosis.Case(diffs[i], found, instead, others, numbers)
-                        lines += diagnosis.explain(case)
-                    raise Failure("\n  ".join(lines))
+                    others = [pair for pair in zip(layer_net.variables, diffs) if pair[0] != name]
+                    numbers = numbers_of(subject.fragment, batch, value)
+                    texts = [text for text, _ in instead]
+                    raise Failure(explained(name, value, diffs[i], found, texts, others, numbers))
     for variable, draws in unmeasured.items():
         if len(draws) == DRAWS:
             raise Unchecked(
                 "the gradient of %s cannot be measured: forward has a kink at each of its "
                 "elements; let make_bottoms give other values" % variable
             )
+
+
+def explained(name, value, diff, found, texts, others, numbers):
+    """Return a table of a wrong gradient, and below it why it is wrong where something fits."""
+    lines = [gradient_table(name, value, found)]
+    if found.measured is not None:
+        instead = list(zip(texts, found.instead))
+        lines += diagnosis.explain(diagnosis.Case(diff, found, instead, others, numbers))
+    return "\n  ".join(lines)
 
 
 def forward_of(subject, layer_net, arrays, i):
@@ -388,8 +393,12 @@ def is_source(fragment):
     return not fragment.bottoms
 
 
+def has_weights(fragment):
+    return bool(fragment.layer.all("param"))
+
+
 def wants_gradient(fragment):
-    return any(fragment.wanted) or bool(fragment.layer.all("param"))
+    return any(fragment.wanted) or has_weights(fragment)
 
 
 # name of the check, its function, whether it applies to a fragment
@@ -405,7 +414,7 @@ CHECKS = (
     ("expected_tops", check_expected_tops, always),
     ("gradient", check_gradient, wants_gradient),
     ("propagate_down", check_propagate_down, wants_gradient),
-    ("weights", check_weights, lambda fragment: bool(fragment.layer.all("param"))),
+    ("weights", check_weights, has_weights),
     ("counts", check_counts, always),
     ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
 )

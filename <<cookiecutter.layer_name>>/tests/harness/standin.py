@@ -159,11 +159,11 @@ class RawBlobVec(object):
         raise TypeError("Invalid assignment")
 
     def __iter__(self):
-        for _ in self._memories:
+        if self._memories:
             raise TypeError(
                 "No to_python (by-value) converter found for C++ type: caffe::Blob<float>*"
             )
-            yield
+        return iter(())
 
 
 class BlobVec(RawBlobVec):
