@@ -24,7 +24,7 @@ WRONG = [
     ("loss", SCALE, SCALE + " / 12", "times the right one: 12 is the product of axes 1 to 2"),
     ("loss", SCALE, SCALE + " / 3", "0.3333 times the right one: 3 is the length of axis 1"),
     ("loss", SCALE, SCALE + " * self.params['gamma']", "5 times the right one: 5 is the key gamma"),
-    ("loss", SCALE, SCALE + " * 2", "it is 2 times the right one: 2 is the number of bottoms"),
+    ("loss", SCALE, SCALE + " * 2", "it is 2 times the right one: 2 is the exponent of a square"),
     ("loss", SCALE, SCALE + " * -1", "it is -1 times the right one: the sign is wrong"),
     ("loss", SCALE, SCALE + " * 1.01", "it is 1.01 times the right one"),
     ("loss", SCALE, SCALE.replace("top[0].diff", "1.0"), "the top's diff is ignored"),

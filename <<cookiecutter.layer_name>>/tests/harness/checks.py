@@ -29,7 +29,9 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    net.load(subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase)
+    loaded = net.load(subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase)
+    if len(loaded.params) and not wants_gradient(fragment):
+        raise Unchecked("it has weights that no check looks at: write a param { } for each")
 
 
 def unique_bottoms(fragment):
@@ -74,14 +76,15 @@ def check_forward_of(subject, arrays, others):
         found = subject.forward(run, arrays)
         same(what + " gave another top for the same bottoms:", run.tops, found, first)
         subject.forward(layer_net, others)
-    subject.forward(layer_net, arrays)
-    subject.forward(other_net, others)
-    same(
-        "after a forward of a second net of the same layer, backward gave another diff of",
-        layer_net.variables,
-        layer_net.backward(*diffs),
-        gradient_before,
-    )
+    for bottoms in (others, subject.bottoms(BATCHES[1])):
+        subject.forward(layer_net, arrays)
+        subject.forward(subject.net(bottoms), bottoms)
+        same(
+            "after a forward of a second net of the same layer, backward gave another diff of",
+            layer_net.variables,
+            layer_net.backward(*diffs),
+            gradient_before,
+        )
     keeps_loss_weight(subject, layer_net, arrays)
 
 
@@ -158,7 +161,7 @@ def check_expected_tops(subject):
 
 def check_gradient(subject):
     """Backward gives the slopes of forward, for every wanted bottom and every weight."""
-    unmeasured = {}
+    unmeasured = []
     for draw in range(DRAWS):
         batch = BATCHES[draw % len(BATCHES)]
         arrays = subject.bottoms(batch, draw)
@@ -166,52 +169,58 @@ def check_gradient(subject):
         if draw:
             move_weights(layer_net, subject.rng)
         tops = subject.forward(layer_net, arrays)
-        same(
-            "the gradient cannot be measured: the same bottoms gave another top",
-            layer_net.tops,
-            subject.forward(layer_net, arrays),
-            tops,
-        )
-        top_diffs, data = subject.top_diffs(tops, draw), layer_net.bottom_data()
-        instead = other_top_diffs(layer_net.tops, tops, top_diffs)
+        need_same_tops(subject, layer_net, arrays, tops)
+        data = layer_net.bottom_data()
+        same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
+        top_diffs = subject.top_diffs(tops, draw)
+        others = [np.float32(-0.7) * diff for diff in top_diffs]
         diffs = subject.backward(layer_net, top_diffs, arrays)
         after = layer_net.bottom_data()
         same("backward changed the data of bottom", layer_net.bottoms, after, data, EXACT)
+        mistakes = [mistaken(layer_net.tops, tops, given) for given in (top_diffs, others)]
+        instead = [taken for pairs in mistakes for _, taken in pairs]
         for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
             if i >= len(arrays) or subject.fragment.wanted[i]:
-                name = layer_net.variables[i]
-                run = forward_of(subject, layer_net, arrays, i)
+                name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
+                point = run, value, diffs[i], tops, top_diffs, subject.rng
                 if subject.pictures and not draw:
-                    measured = gradient.measure(run, value, diffs[i], tops, top_diffs, subject.rng)
                     layer = subject.fragment.layer.get("name")
-                    plot.save(subject.pictures, layer, name, diffs[i], measured)
+                    plot.save(subject.pictures, layer, name, diffs[i], gradient.measure(*point))
                 try:
-                    found = gradient.check(
-                        run, value, diffs[i], tops, top_diffs, subject.rng, [d for _, d in instead]
-                    )
+                    found = gradient.check(*point, others=instead)
                 except gradient.AllKinks:
-                    unmeasured.setdefault(name, []).append(draw)
-                    continue
+                    unmeasured.append(name)
+                    found = None
+                need_same_tops(subject, layer_net, arrays, tops)
                 if found:
-                    others = [pair for pair in zip(layer_net.variables, diffs) if pair[0] != name]
-                    numbers = numbers_of(subject.fragment, batch, value)
-                    texts = [text for text, _ in instead]
-                    raise Failure(explained(name, value, diffs[i], found, texts, others, numbers))
-    for variable, draws in unmeasured.items():
-        if len(draws) == DRAWS:
+                    again = layer_net.backward(others, subject.diffs_like(arrays))[i]
+                    case = diagnosis.Case(diffs[i], again, found, [text for text, _ in mistakes[0]])
+                    case.others = other_variables(subject, layer_net, diffs, i)
+                    case.numbers = numbers_of(subject.fragment, batch, value)
+                    lines = [gradient_table(name, found)] + diagnosis.explain(case)
+                    if len(arrays) > 1 and i < len(arrays) and np.all(value == np.round(value)):
+                        text = "%s holds whole numbers; labels want propagate_down: false"
+                        lines.append(text % name)
+                    raise Failure("\n  ".join(lines))
+    for name in unmeasured:
+        if unmeasured.count(name) == DRAWS:
             raise Unchecked(
                 "the gradient of %s cannot be measured: forward has a kink at each of its "
-                "elements; let make_bottoms give other values" % variable
+                "elements; let make_bottoms give other values" % name
             )
 
 
-def explained(name, value, diff, found, texts, others, numbers):
-    """Return a table of a wrong gradient, and below it why it is wrong where something fits."""
-    lines = [gradient_table(name, value, found)]
-    if found.measured is not None:
-        instead = list(zip(texts, found.instead))
-        lines += diagnosis.explain(diagnosis.Case(diff, found, instead, others, numbers))
-    return "\n  ".join(lines)
+def need_same_tops(subject, layer_net, arrays, tops):
+    """Raise Failure if forward gives other tops than before, for the same bottoms."""
+    what = "the gradient cannot be measured: the same bottoms gave another top"
+    same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+
+
+def other_variables(subject, layer_net, diffs, i):
+    """Return pairs (name, diff) of the other variables that get a gradient."""
+    wanted = subject.fragment.wanted + [True] * len(layer_net.weights)
+    rows = zip(range(len(diffs)), layer_net.variables, diffs, wanted)
+    return [(name, diff) for j, name, diff, flag in rows if flag and j != i]
 
 
 def forward_of(subject, layer_net, arrays, i):
@@ -231,7 +240,7 @@ def forward_of(subject, layer_net, arrays, i):
     return of_bottom if i < len(arrays) else of_weight
 
 
-def other_top_diffs(names, tops, top_diffs):
+def mistaken(names, tops, top_diffs):
     """Return pairs: what a layer may take for the top diffs by mistake, in words and as arrays."""
     found = [
         ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
@@ -256,13 +265,13 @@ def numbers_of(fragment, batch, array):
     found += [("the product of axes %d to %d" % (i, last), np.prod(shape[i:])) for i in range(last)]
     found += [("loss_weight", weight) for weight in fragment.layer.all("loss_weight")]
     found += [("the key %s" % key, value) for key, value in sorted(fragment.params.items())]
-    found += [("the number of bottoms", len(fragment.bottoms))]
+    found += [("the exponent of a square", 2), ("the number of bottoms", len(fragment.bottoms))]
     found += [("the number of tops", len(fragment.tops))]
     numbers = [(name, n) for name, n in found if isinstance(n, (int, float, np.integer))]
     return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
 
 
-def gradient_table(name, array, found):
+def gradient_table(name, found):
     """Return the message for a wrong gradient."""
     lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
     lines.append("  %-16s %13s %13s %11s %8s" % ("index", "backward", "measured", "error", "ratio"))
@@ -273,8 +282,6 @@ def gradient_table(name, array, found):
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
             % (where, slope.layers, slope.measured, -slope.residual, ratio)
         )
-    if name.startswith("bottom ") and np.all(array == np.round(array)):
-        lines.append("  %s holds whole numbers; labels want propagate_down: false" % name)
     return "\n".join(lines)
 
 

@@ -5,33 +5,44 @@ import itertools
 import numpy as np
 
 CLOSE = 1e-2  # relative difference up to which a hypothesis explains an element
+CLOSER = 0.3  # part of what is wrong that a hypothesis may leave unexplained
+MOST = 0.9  # of the elements that have to be measured to see that they are in another order
 SAME = 2e-3  # relative difference up to which a factor is a known number
 
 
 class Case(object):
     """A wrong gradient.
 
-    `diff` is what backward gave, `finding` a gradient.Finding that looked at elements, `instead` a
-    list of (text, what would be measured with another top diff), `others` a list of (name, diff)
-    of the other bottoms, and `numbers` a list of (name, number) that a factor may come from.
+    `diff` is what backward gave, and `again` for other top diffs, at the same bottoms; `finding`
+    is a gradient.Finding. `instead` is a list of (text, measured, measured again), for what the
+    layer may take for the top diffs, `others` a list of (name, diff) of the other bottoms, and
+    `numbers` a list of (name, number) that a factor may come from.
     """
 
-    def __init__(self, diff, finding, instead, others, numbers):
-        self.diff, self.measured, self.wrong = diff, finding.measured, finding.wrong
-        self.noise = finding.noise
-        self.instead, self.others, self.numbers = instead, others, numbers
-        self.looked = np.isfinite(self.measured)
+    def __init__(self, diff, again, finding, texts):
+        self.diff, self.again = diff, again
+        self.measured, self.wrong, self.noise = finding.measured, finding.wrong, finding.noise
+        half = len(texts)
+        self.instead = list(zip(texts, finding.instead[:half], finding.instead[half:]))
+        self.others, self.numbers = [], []
+        self.looked = None if self.measured is None else np.isfinite(self.measured)
 
     def explains(self, expected, diff=None, noisier=1.0):
         """Whether expected values are those of backward, wherever there are some.
 
-        `diff` is used instead of backward's, `noisier` multiplies the rounding to be expected.
+        And much nearer to them than those measured. `diff` is used instead of backward's, `noisier`
+        multiplies the error to be expected.
         """
-        diff = self.diff if diff is None else diff
-        known = np.isfinite(expected)
-        expected, diff = expected[known], diff[known]
-        if not expected.size or not np.any(expected):
+        known = np.isfinite(expected) & self.looked
+        if not np.any(expected[known]):
             return False
+        expected, measured = expected[known], self.measured[known]
+        if diff is None:
+            diff = self.diff[known]
+            if np.linalg.norm(diff - expected) > CLOSER * np.linalg.norm(diff - measured):
+                return False
+        else:
+            diff = diff[known]
         limit = CLOSE * (
             np.maximum(np.abs(expected), np.abs(diff)) + root_mean_square(expected) / 3
         )
@@ -54,10 +65,9 @@ def zero(case):
 def top_diff(case):
     """Backward uses something else than the top's diff."""
     largest = np.nanmax(np.abs(case.measured)) or 1.0
-    for text, expected in case.instead:
+    for text, expected, again in case.instead:
         noisier = max(1.0, np.nanmax(np.abs(expected)) / largest)
-        fits = case.explains(expected, noisier=noisier)
-        if fits and not case.explains(expected, case.measured):
+        if case.explains(expected, noisier=noisier) and case.explains(again, case.again, noisier):
             return text
     return None
 
@@ -75,22 +85,23 @@ def other_bottom(case):
 
 def transposed(case):
     """The numbers are right, in another order of axes."""
-    if np.all(case.looked):
+    if np.mean(case.looked) > MOST:
         for axes in itertools.islice(itertools.permutations(range(case.diff.ndim)), 1, 120):
             expected = np.transpose(case.measured, axes).reshape(case.diff.shape)
-            if case.explains(expected) and not case.explains(expected, case.measured):
+            if case.explains(expected):
                 return "it is the right one transposed, with the axes in the order %s" % (axes,)
     return None
 
 
 def factor(case):
     """All elements, or all wrong ones, have the same factor."""
-    for where, text in ((case.looked, ""), (case.wrong, "where it is wrong, ")):
+    for where, text in ((case.looked, ""), (case.wrong & case.looked, "where it is wrong, ")):
         diff, measured = case.diff[where], case.measured[where]
         if diff.size > 1 and np.any(measured):
-            ratio = np.vdot(diff, measured) / np.vdot(measured, measured)
+            sharp = measured / np.square(case.noise[where] + 1e-4 * np.max(np.abs(measured)))
+            ratio = np.vdot(diff, sharp) / np.vdot(measured, sharp)
             expected = np.where(where, ratio * case.measured, np.nan)
-            if abs(ratio - 1) > 1e-3 and case.explains(expected):
+            if abs(ratio - 1) > 1e-3 and case.explains(expected, noisier=max(1, abs(ratio))):
                 return text + "it is " + times(ratio, case.numbers)
     return None
 
@@ -125,7 +136,7 @@ def rounded(case):
     """The numbers are rounded."""
     for digits, unit in ((0, "to whole numbers"), (1, "to 1 decimal"), (2, "to 2 decimals")):
         near = np.abs(case.diff - case.measured)[case.looked] <= 0.51 * 10.0**-digits
-        if np.allclose(np.round(case.diff, digits), case.diff, 1e-6, 1e-6) and np.all(near):
+        if np.allclose(np.round(case.diff, digits), case.diff, 1e-6, 0) and np.all(near):
             return "it is the right one rounded %s" % unit
     return None
 
@@ -151,6 +162,8 @@ HYPOTHESES = (zero, top_diff, factor, other_bottom, transposed, offset, rounded)
 
 def explain(case):
     """Return lines: the first hypothesis that holds, and where the wrong elements are."""
+    if case.measured is None:
+        return []
     texts = (hypothesis(case) for hypothesis in HYPOTHESES)
     first = next((text for text in texts if text), None)
     return [text for text in (first, place(case)) if text]

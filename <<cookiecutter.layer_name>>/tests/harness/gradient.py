@@ -14,6 +14,7 @@ WRONG = 2e-3  # relative error from which an element is wrong
 KINK = 2e-2  # relative uncertainty from which an element is left out
 ELEMENTS = 2000  # looked at one by one; of more, and of large bottoms, a random sample
 WORK = 2e7  # elements looked at, times all elements of the bottom, at most
+GROWS = 1.2  # times a slope grows at half the step where a pole or a cliff is nearer than that
 CLOSER = 12  # elements that are measured as carefully as a direction, the worst ones
 
 
@@ -83,7 +84,7 @@ class Finding(object):
     `count` says in words how many elements are wrong and `rows` is a list of (index, Slope), the
     worst first, with an index of None for a whole direction. Where elements were looked at,
     `measured` and `wrong` are arrays like the bottom (NaN and False elsewhere), `noise` is the
-    error of measured by rounding, and `instead` what would be measured with other top diffs.
+    error of measured, and `instead` what would be measured with other top diffs.
     """
 
     def __init__(self, count, rows, measured=None, wrong=None, noise=None, instead=()):
@@ -126,18 +127,20 @@ def sizes(bottom):
     """Return the amounts by which elements are moved at most, times the largest step.
 
     Their own size, but not less than a part of the others': small ones are mostly small by chance.
-    Positive bottoms (probabilities) stay positive.
+    And not much more than their spread, where they have one: all may be near a number. Positive
+    bottoms (probabilities) stay positive.
     """
     size = np.abs(np.asarray(bottom, np.float64))
     floor = 0.3 * np.sqrt(np.mean(np.square(size)))
-    return size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
+    size = size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
+    return np.minimum(size, np.maximum(10 * np.std(bottom), 0.01 * size)) if np.ptp(bottom) else size
 
 
 class Survey(object):
     """A look at each element, two forward passes for each, and a closer one at the worst."""
 
     def __init__(self, probe, size, rng):
-        self.probe, self.size = probe, size
+        self.probe, self.size, self.rng = probe, size, rng
         bottom, diff = probe.bottom, probe.diff
         count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
         chosen = np.sort(rng.choice(bottom.size, count, replace=False))
@@ -146,12 +149,13 @@ class Survey(object):
         step = np.clip(4 * probe.noise / max(WRONG * typical, 1e-300), STEPS[-1], STEPS[2])
         self.measured = np.full(bottom.shape, np.nan)
         self.instead = [self.measured.copy() for _ in probe.others]
-        self.noise = 2 * probe.noise / step / size
+        self.noise = np.full(bottom.shape, np.nan)
         self.slopes = {}
         indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
         for index in indices:
             self.slopes[index], instead = probe.glance(index, size[index], step, self.largest)
             self.measured[index] = self.slopes[index].measured / size[index]
+            self.noise[index] = self.slopes[index].error / size[index]
             for array, slope in zip(self.instead, instead):
                 array[index] = slope / size[index]
 
@@ -166,30 +170,34 @@ class Survey(object):
             slope, amount = self.probe.element(index, self.size[index], self.largest)
             if slope.differs():
                 closer[index] = slope.per(amount)
-                self.measured[index] = closer[index].measured
+                self.measured[index], self.noise[index] = closer[index].measured, closer[index].error
             elif slope.is_kink or amount != self.size[index]:
                 left_out.add(index)
             else:
                 left_out.discard(index)
         if closer:
             refuted = set(suspects[:CLOSER]) - set(closer)
+            for index, slope in self.slopes.items():
+                if index in left_out or slope.is_kink and index not in closer:
+                    self.measured[index] = np.nan
             wrong = np.zeros(self.measured.shape, bool)
             for index in set(closer) | (set() if refuted else set(sure)):
                 wrong[index] = True
             return self._finding(wrong, closer)
-        clear = np.ones(self.measured.shape)
-        if left_out or sure:
-            clear[...] = 0
-            for index in set(self.slopes) - left_out - set(sure):
-                clear[index] = 1
-            if not np.any(clear):
-                raise AllKinks()
-        for u in directions:
-            slope = self.probe.slope(u * clear)
-            if slope.differs(errors=10):
-                text = "the sum along a direction, no single element clearly"
-                return Finding(text, [(None, slope)])
-        return None
+        clear, left_out = np.ones(self.measured.shape), left_out | set(sure)
+        for index in left_out:
+            clear[index] = 0
+        sampled = len(self.slopes) < clear.size
+        if len(left_out) > (0.5 if sampled else 0.999) * len(self.slopes):
+            raise AllKinks()
+        slopes = [self.probe.slope(u * clear) for u in directions]
+        found = [slope for slope in slopes if slope.differs(errors=10)]
+        if found and left_out and sampled:  # there are kinks among the others
+            more = [self.size * self.rng.choice([-1, 1], clear.shape) * clear for _ in range(2)]
+            slopes += [self.probe.slope(u) for u in more]
+            found = found if together(slopes).differs(errors=20) else []
+        text = "the sum along a direction, no single element clearly"
+        return Finding(text, [(None, found[0])]) if found else None
 
     def _finding(self, wrong, closer):
         looked, total = len(self.slopes), wrong.size
@@ -259,6 +267,8 @@ class Probe(object):
             residual = (4 * r2 - r1) / 3
             unsure = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3)
             noise, relative_to = 4 * self.noise / h, max(size, abs(layers + residual))
+            if grows(layers + r0, layers + r1, layers + r2):
+                unsure = np.inf
             least = least or noise
             found = Slope(layers, residual, unsure, noise, least, relative_to)
             if found.fits(SCREEN):
@@ -289,6 +299,17 @@ class Probe(object):
         except Exception:
             return np.nan, [top * np.nan for top in self.tops]
         return change - np.sum(self.diff * (end - self.bottom)), tops
+
+
+def together(slopes):
+    """Return the root of the sum of squares of Slopes, of several directions, as one Slope."""
+    parts = ("layers", "residual", "unsure", "noise", "least", "size")
+    return Slope(*[np.sqrt(sum(getattr(slope, part) ** 2 for slope in slopes)) for part in parts])
+
+
+def grows(*slopes):
+    """Whether slopes at halved steps grow on and on."""
+    return all(abs(finer) > GROWS * abs(slope) for slope, finer in zip(slopes, slopes[1:]))
 
 
 def dot(left, right):
