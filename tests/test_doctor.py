@@ -265,6 +265,11 @@ def no_module(patient):
     (patient.layer / "my_layer.py").unlink()
 
 
+@breaks("mock", "module", "{layer}/my_layer.py is missing", "rename My_layer.py to my_layer.py")
+def a_module_in_the_wrong_case(patient):
+    (patient.layer / "my_layer.py").rename(patient.layer / "My_layer.py")
+
+
 @breaks("mock", "class", 'SyntaxError: * File "{layer}/my_layer.py", line 1', "mend my_layer.py")
 def a_module_that_does_not_compile(patient):
     patient.write(patient.layer / "my_layer.py", "class MyLayer(caffe.Layer:\n")
@@ -288,6 +293,11 @@ def a_module_that_aborts(patient):
 @breaks("mock", "class", "SystemExit: 0 (my_layer.py, line *)", "mend my_layer.py")
 def a_module_that_exits(patient):
     patient.edit("my_layer.py", "import caffe\n", "import sys\nsys.exit(0)\n")
+
+
+@breaks("mock", "class", "importing my_layer ends Python, as os._exit(0) does", "mend my_layer.py")
+def a_module_that_ends_python(patient):
+    patient.edit("my_layer.py", "import caffe\n", "import caffe\nimport os\nos._exit(0)\n")
 
 
 @breaks("mock", "class", "none in my_layer.py is a caffe.Layer", "write class NAME(caffe.Layer):")
@@ -335,7 +345,45 @@ def a_layer_without_reshape(patient):
     patient.edit("my_layer.py", "    def reshape(", "    def unused(")
 
 
-@breaks("real", "net in pycaffe", "Message type * has no field named *bottoms*", SAYS_MORE)
+@breaks(
+    "whole",
+    NETS,
+    "ValueError: 2 bottoms in my_layer.prototxt, 1 from make_bottoms in tests",
+    SAYS_MORE,
+)
+def a_fragment_with_a_bottom_too_many(patient):
+    patient.edit("my_layer.prototxt", "  bottom:", '  bottom: "b"\n  bottom:')
+
+
+@breaks("whole", NETS, "it ends Python, as os._exit(0) does", SAYS_MORE)
+def a_forward_that_ends_python(patient):
+    forward = "def forward(self, bottom, top):\n"
+    patient.edit("my_layer.py", forward, forward + "        __import__('os')._exit(0)\n")
+
+
+@breaks("whole", NETS, "it dies of signal 6", SAYS_MORE)
+def a_forward_that_aborts(patient):
+    """After it the log has the net, whose lines say nothing."""
+    forward = "def forward(self, bottom, top):\n"
+    patient.edit("my_layer.py", forward, forward + "        __import__('os').abort()\n")
+
+
+@breaks(
+    "whole",
+    NETS,
+    'my_layer.prototxt, param_str {{: Expected ":", found "{{".',
+    SAYS_MORE,
+)
+def a_message_where_a_string_belongs(patient):
+    patient.edit("my_layer.prototxt", "param_str: '", "param_str { } #")
+
+
+@breaks(
+    "real",
+    "net in pycaffe",
+    "my_layer.prototxt, bottoms: *: Message type * has no field named *bottoms*",
+    SAYS_MORE,
+)
 def a_field_that_caffe_does_not_know(patient):
     patient.edit("my_layer.prototxt", "  bottom:", '  bottoms: "x"\n  bottom:')
 
@@ -355,6 +403,12 @@ def a_layer_that_only_pycaffe_can_run(patient):
 def the_placeholder_first_on_pythonpath(patient):
     patient.shadow("caffe/__init__.py")
     patient.shadow("caffe-0.1.0.dist-info/METADATA")
+
+
+@breaks("whole", "caffe, caffe command", "*caffe*", "{python} -m pip uninstall caffe")
+def the_placeholder_in_both(patient):
+    patient.only_caffe()
+    the_placeholder_first_on_pythonpath(patient)
 
 
 @breaks("here", "caffe", "{other}/caffe.py is not Caffe", "rename it or leave this directory")
@@ -595,12 +649,28 @@ def a_numpy_that_hangs(patient):
     patient.shadow("numpy/__init__.py", "import time; time.sleep(60)")
 
 
-@breaks(
-    "here", "numpy, caffe", "*json*", "rename a file that is named as one of Python's own modules"
-)
+SHADOW = "rename {%s}/%s.py, Python has a module of that name"
+
+
+@breaks("mock", "Python", "*json*", SHADOW % ("other", "json"))
 def a_script_named_json_in_the_current_folder(patient):
     patient.write(patient.other / "json.py")
     patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
+
+
+@breaks("mock", "Python", "*json*", SHADOW % ("layer", "json"))
+def a_script_named_json_beside_the_layer(patient):
+    patient.write(patient.layer / "json.py")
+
+
+@breaks("mock", "Python", "*random*", SHADOW % ("layer", "random"))
+def a_script_named_random_beside_the_layer(patient):
+    patient.write(patient.layer / "random.py")
+
+
+@breaks("whole", "numpy, caffe command", "*'decimal'*", SHADOW % ("layer", "decimal"))
+def a_script_of_a_name_that_only_numpy_imports(patient):
+    patient.write(patient.layer / "decimal.py")
 
 
 @breaks("here", "fragment", "my_layer.prototxt:3:9: expected *, got }}", "mend it there")
@@ -634,7 +704,7 @@ def a_fragment_without_python_param(patient):
     patient.edit("my_layer.prototxt", "python_param", "python_params")
 
 
-@breaks("here", "fragment", "{layer}/my_layer.prototxt: No such file or directory", "*")
+@breaks("here", "fragment", "{layer}/my_layer.prototxt is missing", "put it back")
 def no_fragment(patient):
     (patient.layer / "my_layer.prototxt").unlink()
 
@@ -905,6 +975,14 @@ def test_python_2_without_numpy(whole):
     assert report["caffe"][1].endswith(" -> use /usr/bin/python3, which has one")
     assert report["caffe command"][1].startswith("/usr/bin/caffe has Python 3.9, this is 2.7 -> ")
     assert report["module"][1] == f"my_layer is {whole.layer}/my_layer.py"
+
+
+def test_python_2_with_a_script_named_random_beside_the_layer(real):
+    real.python = "/usr/bin/python2.7"
+    script = real.write(real.layer / "random.py")
+    finding = "ImportError: cannot import name Random"
+    fix = f"rename {script}, Python has a module of that name"
+    assert real.examine()["Python"] == ("x", f"{finding} -> {fix}")
 
 
 def test_python_2_with_the_pycaffe_of_python_3(real):

@@ -4,6 +4,14 @@
 Whatever may abort runs in a child, which imports a copy of this file and tells what it finds.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # Python's own modules first, whatever lies on PYTHONPATH
+    late = [os.path.dirname(__file__)] + os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    late = [os.path.abspath(entry) for entry in late]
+    sys.path.sort(key=lambda entry: os.path.abspath(entry) in late)
+
 import argparse
 import collections
 import errno
@@ -11,13 +19,11 @@ import functools
 import glob
 import importlib
 import json
-import os
 import re
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import traceback
@@ -27,6 +33,7 @@ try:
 except ImportError:  # Python 2
     from pipes import quote
 
+OWN_MODULES = sorted(sys.modules)  # Python's, that this file and so its copy imports
 NAME = "<<cookiecutter.layer_name>>"
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = """examples:
@@ -40,12 +47,13 @@ PYTHON_PARAM = ("module", "layer")
 PHASES = ("TRAIN", "TEST")
 SECONDS = 60  # that a child may take
 HANGS = "it hangs: stopped after %d s" % SECONDS
+ENDS = "%s ends Python, as os._exit(0) does"
 # In Caffe's log: lines that say why it aborts, and those that never do.
-REASON = re.compile(
-    r"(?:trace_blobs\.py:(?:.*Error parsing text-format \S+)?|F\d{4} [^\]]*\]"
-    r"|.*Error parsing text-format \S+ \S+) (.*)"
+REASON = re.compile(r"(?:.*Error parsing text-format \S+|trace_blobs\.py:|F\d{4} [^\]]*\]) (.*)")
+NOISE = re.compile(
+    r"[\W\d_]*$|\s*[a-z_]+(?: \{|: (?:\".*\"|[-+\w.]+))$"  # a line of a net
+    r"|\s+@ |\*\*\* |PC: |terminate called|[IW]\d{4} |WARNING: Logging before"
 )
-NOISE = re.compile(r"\s*$|\s+@ |\*\*\* |PC: |terminate called|[IW]\d{4} ")
 WITH_PYTHON = "set WITH_PYTHON_LAYER := 1 in Makefile.config, make clean, make all pycaffe"
 GET_CAFFE = 'see "Get Caffe" in README.md'
 ACTIVATE = {"sh": (".", "sh"), "fish": ("source", "fish"), "tcsh": ("source", "csh")}
@@ -100,6 +108,13 @@ def telling(function):
     return run
 
 
+def answer(question, *arguments):
+    """Tell what a function below finds, and at last that nothing ended it."""
+    tell(done=False)
+    telling(globals()[question])(*arguments)
+    tell(done=True)
+
+
 def find(name):
     """Tell the file of a module, the folder of a package without __init__.py, or None."""
     tell(path=None)
@@ -120,6 +135,7 @@ def find(name):
 def examine(name):
     """Tell where a module is, what it holds, and which layers."""
     find(name)
+    tell(doing="importing " + name)
     module = importlib.import_module(name)
     tell(version=str(getattr(module, "__version__", "")), names=dir(module))
     caffe = sys.modules.get("caffe")
@@ -141,7 +157,7 @@ def run_net(path):
 @telling
 def make_source():
     """Return the class of the layer that gives the bottoms, and makes the author's layer tell."""
-    tell(python="%d.%d" % sys.version_info[:2])
+    tell(python="%d.%d" % sys.version_info[:2], done=False)
     caffe = importlib.import_module("caffe")
 
     class Source(caffe.Layer):
@@ -162,10 +178,14 @@ def make_source():
                 self.blobs.add_blob(1)  # with a weight below, Caffe asks the layer for gradients
             try:
                 arrays = make_bottoms(test)
-                self.arrays = [arrays[i] for i in bottoms]
+                count = len(arrays)
             except Exception as error:
                 tell(unknown="no bottoms from make_bottoms in tests: %s" % words(error))
                 raise
+            if count <= max(bottoms or [-1]):
+                finding = "%d bottoms in %s.prototxt, %d from make_bottoms in tests"
+                raise ValueError(finding % (len(bottoms), NAME, count))
+            self.arrays = [arrays[i] for i in bottoms]
 
         def reshape(self, bottom, top):
             for i, array in enumerate(self.arrays):
@@ -176,7 +196,7 @@ def make_source():
                 top[i].data[...] = array
 
         def backward(self, top, propagate_down, bottom):
-            pass
+            tell(done=True)  # the last that `caffe time` asks of the first layer
 
     return Source
 
@@ -200,6 +220,7 @@ class Doctor(object):
         self.folder, self.net = folder, os.path.join(folder, "net.prototxt")
         self.passed = set()
         self.fragment = None
+        self.fixes = {}  # by topic
         self.caffe, self.layers = {}, []  # facts of caffe, classes in the layer's module
         shutil.copy(os.path.abspath(__file__), os.path.join(folder, NAME + "_doctor.py"))
         with open(os.path.join(folder, NAME + "_source.py"), "w") as stream:
@@ -209,12 +230,12 @@ class Doctor(object):
         """Yield a row (mark, topic, text) for each check."""
         for row in (
             ("Python", self.check_python),
-            ("numpy", self.check_numpy),
-            ("caffe", self.check_caffe),
+            ("numpy", self.check_numpy, "Python"),
+            ("caffe", self.check_caffe, "Python"),
             ("Python layers", self.check_python_layers, "caffe"),
-            ("caffe command", self.check_command),
+            ("caffe command", self.check_command, "Python"),
             ("PYTHONPATH", self.check_pythonpath),
-            ("module", self.check_module, "PYTHONPATH"),
+            ("module", self.check_module, "Python", "PYTHONPATH"),
             ("class", self.check_class, "caffe", "module"),
             ("fragment", self.check_fragment),
             ("net in pycaffe", self.check_net, "Python layers", "class", "fragment"),
@@ -254,6 +275,7 @@ class Doctor(object):
         except Unknown as error:
             return QUESTION, topic, error.args[0]
         except Cross as error:
+            self.fixes[topic] = error.args[1]
             return CROSS, topic, "%s -> %s" % error.args
 
     def run(self, *command):
@@ -298,6 +320,8 @@ class Doctor(object):
             if code < 0:
                 last = "it dies of signal %d%s" % (-code, last and " after: " + last)
             facts["error"] = short((reasons or [last or "it ends with exit code %d" % code])[0])
+        elif facts.get("done") is False:
+            facts.setdefault("error", ENDS % facts.get("doing", "it"))
         return facts
 
     def ask(self, question, *arguments, **options):
@@ -306,18 +330,19 @@ class Doctor(object):
         It sees the sys.path of `python -c`, the current folder first, or with `as_caffe=True` that
         of the command `caffe`, without it.
         """
-        code = "import sys\n%simport %s_doctor as d\nd.telling(d.%s)(*sys.argv[1:])" % (
+        code = "import sys\n%simport %s_doctor as d\nd.answer(*sys.argv[1:])" % (
             "sys.path[:1] == [''] and sys.path.pop(0)\n" if options.get("as_caffe") else "",
             NAME,
-            question,
         )
-        facts = self.run(sys.executable, "-c", code, *arguments)
+        facts = self.run(sys.executable, "-c", code, question, *arguments)
         if question != "run_net" and "path" not in facts:
             finding = facts.get("error", "Python ends before it does anything")
-            raise Cross(finding, "rename a file that is named as one of Python's own modules")
+            fix = rename(facts, OWN_MODULES) or "rename a file named as one of Python's own modules"
+            raise Cross(finding, fix)
         return facts
 
     def check_python(self):
+        self.ask("find", "os")
         return "%d.%d.%d, %s" % (sys.version_info[:3] + (sys.executable,))
 
     def check_numpy(self):
@@ -392,7 +417,8 @@ class Doctor(object):
                 "use python%s, or caffe and python from one place" % facts["python"],
             )
         if "error" in facts:
-            raise Cross("%s: %s" % (path, facts["error"]), hint(facts) or GET_CAFFE)
+            fix = hint(facts) or self.fixes.get("caffe") or rename(facts) or GET_CAFFE
+            raise Cross("%s: %s" % (path, facts["error"]), fix)
         if version and self.caffe.get("version", version) != version:
             raise Cross(
                 "%s is Caffe %s, the module %s" % (path, version, self.caffe["version"]),
@@ -408,9 +434,7 @@ class Doctor(object):
         return "has %s%s" % (FOLDER, "" if absolute else ", but only from here: it is relative")
 
     def check_module(self):
-        own = os.path.join(FOLDER, NAME + ".py")
-        if not os.path.isfile(own):
-            raise Cross("%s is missing" % own, "put it back")
+        own = present(NAME + ".py")
         for as_caffe in (False, True):
             path = self.ask("find", NAME, as_caffe=as_caffe)["path"]
             if not path or not same(source(path), own):
@@ -429,7 +453,7 @@ class Doctor(object):
 
     def check_fragment(self):
         file = NAME + ".prototxt"
-        layers = layers_in(read(os.path.join(FOLDER, file)))
+        layers = layers_in(read(present(file)))
         types = ", ".join("%s" % layer.get("type") for layer in layers) or "none"
         if types != "Python":
             finding = "%s: expected one layer { } of type Python, got %s" % (file, types)
@@ -446,11 +470,26 @@ class Doctor(object):
 
     def check_net(self):
         self.write_net(self.fragment)
-        return outcome(self.ask("run_net", self.net))
+        return self.outcome(self.ask("run_net", self.net))
 
     def check_net_in_caffe(self):
         self.write_net(self.fragment)
-        return outcome(self.run_in_caffe())
+        return self.outcome(self.run_in_caffe())
+
+    def outcome(self, facts):
+        """Return that the net of the fragment ran, or raise what kept it from running."""
+        if "unknown" in facts:
+            raise Unknown(facts["unknown"])
+        if "error" in facts:
+            error, more = facts["error"], "mend it; %s -m pytest says more" % python()
+            place = re.match(r"(\d+):\d+: (.*)", error)
+            if place:  # in a file that the author does not have: show its line
+                with open(self.net, "rb") as stream:
+                    line = stream.read().splitlines()[int(place.group(1)) - 1]
+                line = native(line.decode("utf-8", "replace"))
+                error = "%s.prototxt, %s: %s" % (NAME, short(line), place.group(2))
+            raise Cross(error, hint(facts) or more)
+        return "the fragment loads and runs"
 
     def run_in_caffe(self):
         return self.run(next(programs("caffe")), "time", "-model", self.net, "-iterations", "1")
@@ -523,14 +562,14 @@ class Doctor(object):
         return "loads and runs in " + " and ".join(phases)
 
 
-def outcome(facts):
-    """Return that a net ran, or raise what kept it from running."""
-    if "unknown" in facts:
-        raise Unknown(facts["unknown"])
-    if "error" in facts:
-        more = "mend it; %s -m pytest says more" % python()
-        raise Cross(facts["error"], hint(facts) or more)
-    return "the fragment loads and runs"
+def present(name):
+    """Return the path of a file of the layer, which must be there."""
+    path = os.path.join(FOLDER, name)
+    if not os.path.isfile(path):
+        others = [other for other in os.listdir(FOLDER) if other.lower() == name.lower() != other]
+        fix = "rename %s to %s" % (others[0], name) if others else "put it back"
+        raise Cross("%s is missing" % path, fix)
+    return path
 
 
 def net_text():
@@ -688,9 +727,9 @@ def thing(path):
     return os.path.dirname(path) if is_package else path
 
 
-def rename(facts):
-    """Return how to get a file out of the way whose name stands in an error, None if none does."""
-    for name in re.findall(r"'(\w+)'", facts.get("error", "")):
+def rename(facts, others=()):
+    """Return how to get a file out of the way: of a name in an error, or of others; or None."""
+    for name in re.findall(r"'(\w+)'", facts.get("error", "")) + list(others):
         for folder in [os.getcwd()] + pythonpath():
             path = os.path.join(folder, name + ".py")
             if os.path.isfile(path):
