@@ -322,6 +322,81 @@ LAYERS = {
         "rng.randint(0, 9, (batch, 12)), rng.dirichlet([0.2] * 5, batch) + 1e-5",
         "np.max(bottoms[0], axis=1), np.log(bottoms[1])",
     ),
+    "cross-entropy of clipped probabilities": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 2 or len(top) != 1:
+            raise Exception("prob and target")
+
+    def reshape(self, bottom, top):
+        top[0].reshape()
+
+    def forward(self, bottom, top):
+        self.p = np.clip(bottom[0].data, 1e-7, 1 - 1e-7)
+        t = bottom[1].data
+        top[0].data[...] = -np.mean(t * np.log(self.p) + (1 - t) * np.log(1 - self.p))
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[1]:
+            raise Exception("no gradient to the target")
+        if propagate_down[0]:
+            p, t = self.p, bottom[1].data
+            inside = p == bottom[0].data
+            bottom[0].diff[...] = inside * (p - t) / (p * (1 - p)) * top[0].diff / t.size
+''',
+        "bottom: 'p' bottom: 't' top: 'loss' loss_weight: 1 "
+        "propagate_down: true propagate_down: false",
+        "1 / (1 + np.exp(-5 * rng.randn(batch, 6))), rng.randint(0, 2, (batch, 6))",
+        "None",
+    ),
+    "log-sum-exp far from zero": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 1 or len(top) != 1:
+            raise Exception("one bottom, one top")
+
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[0].data.shape[0])
+
+    def forward(self, bottom, top):
+        x = bottom[0].data
+        most = x.max(axis=1)
+        self.share = np.exp(x - most[:, np.newaxis])
+        total = self.share.sum(axis=1)
+        self.share /= total[:, np.newaxis]
+        top[0].data[...] = most + np.log(total)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff[:, np.newaxis] * self.share
+''',
+        "bottom: 'x' top: 'y'",
+        "1000 + rng.randn(batch, 12)",
+        "None",
+    ),
+    "Huber loss": (
+        '''
+    def setup(self, bottom, top):
+        if len(bottom) != 2 or len(top) != 1:
+            raise Exception("two bottoms, one top")
+
+    def reshape(self, bottom, top):
+        top[0].reshape()
+
+    def forward(self, bottom, top):
+        d = self.d = bottom[0].data - bottom[1].data
+        top[0].data[...] = np.sum(np.where(abs(d) < 1, d**2 / 2, abs(d) - 0.5)) / len(d)
+
+    def backward(self, top, propagate_down, bottom):
+        for i in range(2):
+            if propagate_down[i]:
+                diff = np.clip(self.d, -1, 1) * top[0].diff / len(self.d)
+                bottom[i].diff[...] = diff if i == 0 else -diff
+''',
+        "bottom: 'a' bottom: 'b' top: 'loss' loss_weight: 2",
+        "3 * rng.randn(batch, 20), rng.randn(batch, 20)",
+        "None",
+    ),
 }  # fmt: skip
 # Broken: (layer, what stands there, what is put there, words of the failure)
 BROKEN = [
@@ -343,6 +418,10 @@ BROKEN = [
     ("dropout", "diff * self.mask", "diff * (self.mask > 0)", "the gradient of bottom x is wrong"),
     ("max-pool with ties, log and top-k", "[0].diff[...] = 0", "[0].diff[0] = 0", "as they were"),
     ("max-pool with ties, log and top-k", "diff / bottom[1]", "diff / 1.01 / bottom[1]", "ratio"),
+    ("cross-entropy of clipped probabilities", "inside *", "1.1 * inside *", "is wrong"),
+    ("log-sum-exp far from zero", " * self.share", " * self.share * 1.2", "the gradient of"),
+    ("Huber loss", "* top[0].diff / len", "* top[0].diff * 2 / len", "it is 2 times the right one"),
+    ("Huber loss", "* top[0].diff / len", "* -top[0].diff / len", "the sign is wrong"),
 ]  # fmt: skip
 
 
