@@ -200,11 +200,12 @@ class Source:
         self.who = {x: name for name, x in self.functions.items()}
         for node, methods in self.methods.items():
             self.who.update((x, f"{node.name}.{name}") for name, x in methods.items())
-        self.layers = self.find_layers()
+        self.layers = []
+        self.find_layers(lambda name: False)
 
-    def find_layers(self):
-        """Return the layers in the order of the file."""
-        found, before = {}, None
+    def find_layers(self, elsewhere):
+        """Find the layers, in the order of the file; elsewhere(name) says which are in another."""
+        found, before = {layer.node: layer for layer in self.layers}, None
         while len(found) != before:
             before = len(found)
             for node in self.classes:
@@ -213,7 +214,16 @@ class Source:
                     bases = [layer for layer in found.values() if layer.name in names]
                     if bases or any(is_caffe_layer(name) for name in names):
                         found[node] = Layer(self, node, bases)
-        return sorted(found.values(), key=lambda layer: layer.node.lineno)
+                    elif any(map(elsewhere, names)) or self.looks_like_a_layer(node):
+                        found[node] = Layer(self, node, bases)
+                        found[node].elsewhere = True
+        self.layers = sorted(found.values(), key=lambda layer: layer.node.lineno)
+
+    def looks_like_a_layer(self, node):
+        """Whether a class has all methods that Caffe calls, and a base class that is imported."""
+        layer = Layer(self, node, [])
+        imported = any(root(base) in self.names for base in node.bases)
+        return imported and len(list(layer.caffe_methods(*SIGNATURES))) == len(SIGNATURES)
 
     def dotted(self, node):
         """Return what a name or attribute stands for, such as `numpy.zeros`; else an empty text."""
@@ -240,6 +250,7 @@ class Layer:
         for base in bases[::-1]:
             self.methods.update(base.methods)
         self.methods.update(source.methods[node])
+        self.elsewhere = any(base.elsewhere for base in bases)  # has methods of another file
         self.derived = []  # layers of the file that derive from this one
         for base in bases:
             base.derived.append(self)
@@ -249,7 +260,8 @@ class Layer:
         """Return how a method of Caffe calls its arguments, {"bottom": "bottom", ...}, or None."""
         given = self.methods[name].args
         names = [argument.arg for argument in given.posonlyargs + given.args]
-        if len(names) != len(SIGNATURES[name]):
+        required = len(names) - len(given.defaults)
+        if not required <= len(SIGNATURES[name]) <= len(names):
             return None
         return dict(zip(SIGNATURES[name], names))
 
@@ -316,6 +328,7 @@ class Folder:
     def __init__(self, folder):
         self.sources, self.fragments, self.unparsable = [], [], []
         self.modules = {}  # of all Python files, as tuples of their parts, by the last of these
+        self.rest = {}  # of Python files that say nothing of caffe.Layer: words, by path
         tests = []
         for path in files(folder, self.unparsable):
             suffix = os.path.splitext(path)[1]
@@ -328,8 +341,8 @@ class Folder:
                 except Unparsable as problem:
                     line, text = problem.args
                     self.unparsable.append(Finding(path, line, "", text))
+        self.add_derived()
         self.layers = [layer for source in self.sources for layer in source.layers]
-        self.classes = {x.module: {layer.name for layer in x.layers} for x in self.sources}
         for layer in self.layers:
             layer.folder = self
         names = {name for x in self.layers for name in (x.name, x.source.module[-1])}
@@ -349,10 +362,37 @@ class Folder:
         self.modules.setdefault(parts[-1], []).append(parts)
         data = read(path, b"caffe", b"Layer")
         if b"caffe" in data and b"Layer" in data:
-            source = Source(path, data)
-            if source.layers:
-                self.sources.append(source)
+            self.sources.append(Source(path, data))
+        else:
+            lines = re.findall(rb"^[ \t]*(?:class|def|from|import)\b.*", data, re.MULTILINE)
+            self.rest[path] = set(re.findall(rb"\w+", b"\n".join(lines)))
         return parts[-1].startswith("test_") or parts[-1].endswith("_test")
+
+    def add_derived(self):
+        """Take in the layers that derive from a class of another file; keep what has layers."""
+        self.classes, before, methods = {}, None, {name.encode() for name in SIGNATURES}
+        while self.classes != before:
+            before = self.classes
+            names = {name.encode() for names in before.values() for name in names}
+            for path in [x for x, y in self.rest.items() if names & y or methods <= y]:
+                del self.rest[path]
+                try:
+                    self.sources.append(Source(path, read(path)))
+                except Unparsable:  # and nothing says that there are layers
+                    pass
+            for source in self.sources:
+                source.find_layers(self.has_layer)
+            self.classes = {x.module: {y.name for y in x.layers} for x in self.sources if x.layers}
+        self.sources = [source for source in self.sources if source.layers]
+
+    def has_layer(self, name):
+        """Whether a dotted name is one of a layer in a module, or a package, under the folder."""
+        module, _, name = name.strip(".").rpartition(".")
+        return any(
+            name in self.classes[x] and x[: len(y)] == y
+            for y in self.resolve(module)
+            for x in self.classes
+        )
 
     def add_prototxt(self, path):
         data = read(path, b"python_param")
@@ -447,11 +487,20 @@ def is_caffe_layer(dotted):
 
 
 def definitions(tree):
-    """Yield the functions and classes of a module or class, those under an if or try, too."""
+    """Yield the functions and classes of a module or class, those under an if or try, too.
+
+    f = lambda: x is one as well: def f(): return x.
+    """
     todo = list(ast.iter_child_nodes(tree))
     for node in todo:
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield node
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            body = [ast.copy_location(ast.Return(node.value.body), node)]
+            for x in node.targets:
+                if isinstance(x, ast.Name):
+                    function = ast.FunctionDef(x.id, node.value.args, body, [])
+                    yield ast.copy_location(function, node)
         elif isinstance(node, (ast.stmt, ast.ExceptHandler)):
             todo += ast.iter_child_nodes(node)
 

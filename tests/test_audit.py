@@ -76,6 +76,9 @@ ASKED = "            if propagate_down[i]:\n" + WRITE
 CLASS = "class ScaleLayer(caffe.Layer):\n"
 NO_CLASS = "class ScaleLayer(caffe.Layer):  # <-\n"
 TEST = RIGHT["tests/test_scale.py"]
+WHOLE_SETUP = "    def setup(self, bottom, top):\n" + CHECK
+BACKWARD = "propagate_down, bottom):\n" + LOOP
+CALL = "                self.go(top, bottom)\n\n    def go(self, tops, bots):\n        "
 
 # What a layer may keep in setup: what changes with the batch, and what does not.
 BATCH_SIZES = (
@@ -86,6 +89,14 @@ BATCH_SIZES = (
     "bottom[0].data.shape  # <-",
     "len(bottom[0].data)  # <-",
     "size  # <-",
+    "np.shape(bottom[0].data)[0]  # <-",
+    "bottom[0].data[:].shape[0]  # <-",
+    "x.shape[0]  # <-",
+    "x.size  # <-",
+    "len(x)  # <-",
+    "blob.num  # <-",
+    "blob.count / width  # <-",
+    "rows  # <-",
 )
 SAMPLE_SIZES = (
     "bottom[0].channels",
@@ -103,13 +114,48 @@ SAMPLE_SIZES = (
     "np.zeros(shape[1], bottom[0].data.dtype)",
     "bottom[0].shape == bottom[1].shape",
     "c",
+    "np.shape(bottom[0].data)[1]",
+    "bottom[0].data[:2].shape[0]",
+    "bottom[0].data[:].shape[1:]",
+    "x.shape[1]",
+    "x[0].size",
+    "len(x[0])",
+    "len(np.shape(x))",
+    "x.size // blob.num",
+    "np.zeros(3, x.dtype)",
+    "other.shape[0]",
+    "columns",
+)
+# Arrays of the size of a bottom, and what goes through blobs.
+ARRAYS = (
+    "np.meshgrid(np.linspace(-1, 1, bottom[0].width), x)",
+    "np.indices(bottom[0].data.shape[2:])",
+    "np.mgrid[0 : bottom[0].height, 0 : bottom[0].width]",
+    "np.pad(bottom[0].data, 1)",
+    "np.stack([bottom[0].data, bottom[0].data])",
+    "np.eye(bottom[0].num)",
+)
+ITERATED = (
+    "sorted(top, key=id)",
+    "max(bottom, key=id)",
+    "min(bottom)",
+    "all(bottom)",
+    "[x for x in bottom[1:]]",
+    "a, b = bottom[:2]",
+    "itertools.chain(bottom, [])",
+    "bots = bottom; list(bots)",
+    "bots = bottom[1:]; more = bots; list(more)",
+    "self.bots = bottom; self.show()",
 )
 
 
 def kept(size, use):
     """Return the text from setup to reshape with a size in self.n, and this use of it."""
     local = "        shape, count = bottom[0].shape, bottom[0].count\n"
-    local += "        size, c = bottom[0].shape[:2]\n        self.n = "
+    local += "        size, c = bottom[0].shape[:2]\n        x = bottom[0].data\n"
+    local += "        blob = bottom[0]\n        width = blob.width\n"
+    local += "        rows, columns, _, _ = np.shape(x)\n"
+    local += "        other = bottom[0].data\n        other = self.table\n        self.n = "
     return SETUP_RESHAPE.replace(SETUP, SETUP + local + size + "\n").replace(SHAPE, use)
 
 
@@ -151,6 +197,12 @@ BROKEN = [
      "        import cPickle as p\n        self.params = p.loads(self.param_str)  # <-\n", {}),
     ("eval", "eval runs", "scale.py", SETUP,
      "        e = eval\n        self.params = e(self.param_str)  # <-\n", {}),
+    ("eval", "eval runs", "scale.py", SETUP,
+     "        self.params = list(map(eval, self.param_str.split()))  # <-\n", {}),
+    ("eval", "execfile runs", "scale.py", FORWARD, "        execfile('a')  # <-\n" + FORWARD, {}),
+    ("eval", "setup: eval runs", "scale.py", WHOLE_SETUP,
+     "    setup = lambda self, bottom, top: setattr(self, 'params', eval(self.param_str))  # <-\n",
+     {}),
     ("top diff", "ScaleLayer.backward: ignores top[0].diff", "scale.py", WRITE,
      '                bottom[i].diff[...] = self.params["scale"]  # <-\n', {}),
     ("top diff", "ignores", "scale.py", WRITE,
@@ -164,6 +216,13 @@ BROKEN = [
     ("top diff", "ignores", "scale.py", WRITE,
      "                n = top[0].diff.shape[0] + len(top[0].diff)\n"
      "                bottom[i].diff[...] = n * np.ones_like(top[0].diff)  # <-\n", {}),
+    ("top diff", "ignores", "scale.py", WRITE,
+     "                bottom[i].diff[...] *= 2  # <-\n", {}),
+    ("top diff", "ScaleLayer.go: ignores top[0].diff", "scale.py", WRITE,
+     CALL + "bots[0].diff[...] = self.buffer * len(tops)  # <-\n", {}),
+    ("top diff", "ignores", "scale.py", BACKWARD,
+     BACKWARD.replace("):\n", ", check=False):\n", 1).replace(
+         WRITE, "                bottom[i].diff[...] = 1  # <-\n"), {}),
     ("bottoms", "forward: blobs can be indexed but not iterated", "scale.py", FORWARD,
      FORWARD + "        for b in bottom:  # <-\n            b.data\n", {}),
     ("bottoms", "range(len(top))", "scale.py", FORWARD,
@@ -172,6 +231,13 @@ BROKEN = [
      SETUP + "        for i, b in enumerate(bottom):  # <-\n            b.data\n", {}),
     ("bottoms", "reshape: blobs", "scale.py", SHAPE, SHAPE + "        a, b = bottom  # <-\n", {}),
     ("bottoms", "reshape: blobs", "scale.py", SHAPE, SHAPE + "        max(*bottom)  # <-\n", {}),
+    *(("bottoms", "blobs can be indexed but not iterated", "scale.py", FORWARD,
+       FORWARD + f"        import itertools\n        {x}  # <-\n", {}) for x in ITERATED[:-1]),
+    ("bottoms", "show: blobs can be indexed but not iterated", "scale.py", FORWARD,
+     FORWARD + f"        {ITERATED[-1]}\n\n    def show(self):\n"
+     "        for x in self.bots:  # <-\n            x.data\n", {}),
+    ("bottoms", "backward: blobs", "scale.py", BACKWARD,
+     BACKWARD.replace("):\n", ", *rest):\n        list(bottom)  # <-\n", 1), {}),
     ("bottoms", "backward: writes every bottom's diff unasked", "scale.py", LOOP,
      LOOP.replace("):\n", "):  # <-\n", 1).replace(ASKED, WRITE[4:]), {}),
     ("bottoms", "unasked", "scale.py", LOOP,
@@ -213,6 +279,10 @@ BROKEN = [
      "        pass\n", {"": BUFFER}),
     ("setup", "self.noise keeps", "scale.py", SETUP,
      SETUP + "        self.noise = np.random.rand(*bottom[0].data.shape)  # <-\n", {}),
+    *(("setup", "self.rest keeps", "scale.py", SETUP,
+       SETUP + f"        self.rest = {x}  # <-\n", {}) for x in ARRAYS),
+    ("setup", "self.buffer keeps", "scale.py", WHOLE_SETUP, WHOLE_SETUP.replace(
+        "top):\n", "top, check=False):\n" + BUFFER[:-1] + "  # <-\n"), {"": BUFFER}),
     *(("setup", "self.n keeps", "scale.py", SETUP_RESHAPE, kept(size, USE), {})
       for size in BATCH_SIZES),
     ("setup", "self.n keeps", "scale.py", SETUP_RESHAPE,
@@ -263,6 +333,16 @@ SILENT = [
      "                dy = np.zeros_like(bottom[i].diff) + top[0].diff.reshape(-1)\n"
      "                bottom[i].diff[...] = dy\n"),
     ("top diff", "scale.py", WRITE, "                bottom[i].diff.fill(0.0)\n"),
+    ("eval", "scale.py", FORWARD, FORWARD + "        list(map(len, self.evals))\n        map()\n"),
+    ("top diff", "scale.py", WRITE, "                bottom[i].diff[...] *= 0\n"),
+    ("top diff", "scale.py", WRITE, "                bottom[i].diff[...] = 0 * self.buffer\n"),
+    ("top diff", "scale.py", WRITE, "                np.diff(self.buffer)\n"),
+    ("top diff", "scale.py", WRITE, CALL + "bots[0].diff[...] = tops[0].diff\n"),
+    ("top diff", "scale.py", WRITE, CALL.replace("(top,", "(top[0].diff,", 1) +
+     "bots[0].diff[...] = tops\n"),
+    ("top diff", "scale.py", WRITE, CALL + "bots[0].diff[...] = self.slope(tops)\n"),
+    ("top diff", "scale.py", WRITE,
+     CALL.replace("bottom)", "1)", 1) + "bots.diff = self.buffer\n"),
     ("top diff", "scale.py", WRITE, "                self.gradient(bottom[i].diff, top)\n"),
     ("top diff", "scale.py", WRITE,
      "                dy = [top[j].diff for j in range(len(top))]\n"
@@ -270,6 +350,13 @@ SILENT = [
     ("top diff", "scale.py", WRITE, "                raise NotImplementedError\n"),
     ("bottoms", "scale.py", FORWARD,
      FORWARD + "        for i in reversed(range(len(bottom))):\n            bottom[i].data\n"),
+    ("bottoms", "scale.py", FORWARD, FORWARD + "        list(reversed(bottom))\n"),
+    ("bottoms", "scale.py", FORWARD, FORWARD + "        list(bottom[0].data), max(len(top), 1)\n"),
+    ("bottoms", "scale.py", FORWARD, FORWARD + "        bots = bottom\n        if len(bots) > 2:\n"
+     "            bots = [bots[0], bots[2]]\n        list(bots)\n"),
+    ("bottoms", "scale.py", FORWARD,
+     FORWARD + "        self.bots = bottom\n        self.show([])\n\n"
+     "    def show(self, x):\n        self.bots = x or self.bots\n        list(self.bots)\n"),
     ("bottoms", "scale.py", FORWARD,
      "        bottom = [bottom[0], bottom[1]]\n        for b in bottom:\n            b.data\n"),
     ("bottoms", "scale.py", FORWARD,
@@ -326,6 +413,7 @@ OPEN = [
     ("params", "scale.py", CHECK, SETUP + "        self.inherited(self.params)\n"),
     ("params", "scale.py", CHECK, SETUP + "        SCHEMA.validate(self.params)\n"),
     ("top diff", "scale.py", "self, top, propagate_down, bottom", "self, *blobs"),
+    ("top diff", "scale.py", "propagate_down, bottom):", "propagate_down, bottom, check):"),
     ("tests", "tests/test_scale.py", TEST, "def test_scale(:"),
 ]  # fmt: skip
 
@@ -486,6 +574,68 @@ def test_what_a_base_class_does_is_seen(call, tmp_path):
     assert marks(tmp_path)["Other"][-2] == "✓"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from base import Base\nclass D(Base):\n",
+        "from .base import Base as B\nclass D(object, B):\n",
+        "import lib.base as b\nclass D(b.Base):\n",
+        "from . import base\nclass D(base.Base):\n",
+        "from lib import Base\nclass D(Base):\n",
+        "from mid import Mid\nclass D(Mid):\n",
+        "from base import Base\nclass C(Base): pass\nclass D(C):\n",
+    ],
+)
+def test_layers_that_derive_from_one_of_another_file(text, tmp_path):
+    text += "    def forward(self, bottom, top):\n        list(bottom)\n"
+    base = "import caffe\nclass Base(caffe.Layer): pass\n"
+    write(tmp_path, {"lib/base.py": base, "lib/__init__.py": "from .base import Base\n"})
+    write(tmp_path, {"lib/mid.py": "from base import Base\nclass Mid(Base): pass\n"})
+    assert marks(write(tmp_path, {"lib/d.py": text}))["D"] == "✗-?✓?✗?✓"
+    write(tmp_path, {"lib/d.py": text + "    def setup(self, bottom, top): self.param_str\n"})
+    assert marks(tmp_path)["D"] == "✗-?✓?✗?✓"
+
+
+FOUR = RIGHT["scale.py"].replace("caffe.Layer", "Base").replace("import caffe\n", "")
+ELSEWHERE = [
+    ("from outside import Base\n" + FOUR, {"ScaleLayer": "✗-✓✓✓✓✓✓"}),
+    ("from outside import Base\n" + FOUR.replace(CHECK, SETUP), {"ScaleLayer": "✗-?✓✓✓✓✓"}),
+    ("from outside import Base\n" + FOUR.replace(BUFFER, "").replace(CHECK, CHECK + BUFFER),
+     {"ScaleLayer": "✗-✓✓✓✓?✓"}),
+    ("from outside import Base\n" + FOUR.replace("def setup", "def start"), {}),
+    ("from outside import Base\n" + FOUR.replace("self, bottom, top", "self, x"), {}),
+    ("class Base(object):\n    pass\n" + FOUR, {}),
+    ("import torch\n" + FOUR.replace("(Base)", ""), {}),
+    ("from outside import Base\n" + FOUR + "(", {}),
+    ("from b import B\nfrom a import A\nclass B(A): pass\nclass A(B): pass\n", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, expected", ELSEWHERE)
+def test_layers_that_derive_from_what_is_not_here(text, expected, tmp_path):
+    assert (
+        marks(write(tmp_path, {"a.py": text, "b.py": "from a import A\nclass B(A): pass"}))
+        == expected
+    )
+    assert Folder(str(tmp_path)).unparsable == []
+
+
+def test_a_class_of_the_same_name_elsewhere(tmp_path):
+    def tests_of(**files):
+        write(tmp_path, {f"{name}.py": text for name, text in files.items()})
+        return [row[0] for row in map(mark_of_tests, Folder(str(tmp_path)).layers)]
+
+    def mark_of_tests(layer):
+        return mark(CHECKS[0][2](layer))
+
+    text = "import caffe\nclass A(caffe.Layer): pass\n"
+    assert tests_of(a=text, b=text) == ["✗", "✗"]
+    assert tests_of(test_c="from both import A") == ["✓", "✓"]
+    assert tests_of(test_c="from b import A") == ["✗", "✓"]
+    assert tests_of(test_a="from both import A") == ["✓", "✓"]
+    assert tests_of(test_a="", test_c=text + "A()") == ["✗", "✗", "✓"]
+
+
 @pytest.mark.parametrize("module", ["layer", "roi.layer", "lib.roi.layer"])
 def test_modules_of_packages(module, tmp_path):
     net = f'layer {{ python_param {{ module: "{module}" layer: "A" }} }}'
@@ -515,8 +665,8 @@ PROJECTS = {
     "RunningNorm": "✓--✓✓✓✓✓",
     "StopGradient": "✓--✓-✓✗✓",
     "LossBase": "✓--✓-✓-✓",
-    "HingeLoss": "✓-?✓-✓✓✓",
-    "CosineLoss": "✗-✓✓-✗✓✓",
+    "HingeLoss": "✓-?✓✓✓✓✓",
+    "CosineLoss": "✗-✓✓✓✗✓✓",
     "EuclideanLossLayer": "✓--✓✗✓✓✓",
     "TripletLayer": "✗-✗✓✓✗✗✗",
     "TripletSelectLayer": "✗-✓✓-✗✓✓",
