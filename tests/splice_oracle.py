@@ -1,8 +1,9 @@
 """Read nets with and without a spliced layer by Caffe's protobuf, and say what differs in meaning.
 
-Each line of stdin is [net, spliced net, blob, name of the layer]; the answer a line of JSON: null,
+Each line of stdin is [net, spliced net, blobs, name of the layer]; the answer a line of JSON: null,
 or what is wrong. In the net of each phase every bottom has to be what the same layer gave before;
-only what the last layer of the blob gave has to come through the new one.
+only what the last layer of the first blob gave has to come through the new one. That has to be
+where all the blobs are; elsewhere only a bottom that Caffe could not compute before may get lost.
 """
 
 import json
@@ -57,7 +58,16 @@ def without(source, at, last):
     return last if place == at else ((place - 1, name), i)
 
 
-def wrong(before, after, blob, name):
+def uncomputed(layers):
+    """Return the sources in a flow that lack a bottom themselves, or what gives them does."""
+    bad = set()
+    for key, sources in layers:
+        if None in sources or any(source[0] in bad for source in sources):
+            bad.add(key)
+    return [source for _, sources in layers for source in sources if source and source[0] in bad]
+
+
+def wrong(before, after, blobs, name):
     before, after = parse(before), parse(after)
     others = [layer for layer in after if layer.name != name]
     if len(after) != len(before) + 1 or strip(others) != strip(before):
@@ -66,17 +76,18 @@ def wrong(before, after, blob, name):
         old, last = flow(in_phase(before, phase))
         new, _ = flow(in_phase(after, phase))
         here = [i for i, (key, _) in enumerate(new) if key[1] == name]
-        if bool(here) != (blob in last):
-            return "the layer is not where its bottom is"
+        if bool(here) != all(blob in last for blob in blobs):
+            return "the layer is not where its bottoms are"
         at = here[0] if here else len(new)
         kept = [sources for key, sources in new if key[1] != name]
-        if [[without(s, at, last.get(blob)) for s in sources] for sources in kept] != [
-            sources for _, sources in old
-        ]:
-            return "a bottom comes from elsewhere"
-        if here and new[at][1] != [last[blob]]:
+        lost = () if here else uncomputed(old)
+        for sources, expected in zip(kept, (sources for _, sources in old)):
+            got = [without(source, at, last.get(blobs[0])) for source in sources]
+            if any(x != y and (x or y not in lost) for x, y in zip(got, expected)):
+                return "a bottom comes from elsewhere"
+        if here and new[at][1] != [last[blob] for blob in blobs]:
             return "the layer reads something else"
-        if here and any(last[blob] in sources for sources in kept):
+        if here and any(last[blobs[0]] in sources for sources in kept):
             return "a layer reads the blob past the new layer"
     return None
 

@@ -39,6 +39,12 @@ LAYERS = {
     "my_metric": {"layer_kind": "metric", "bottoms": "ip,label"},
     "my_data": {"layer_kind": "data", "tops": "images,labels"},
 }
+PHASES = b"""layer { name: "data" type: "Input" top: "data" top: "label" include { phase: TRAIN } }
+layer { name: "data" type: "Input" top: "data" include { phase: TEST } }
+layer { name: "p" type: "Power" bottom: "data" top: "p" }
+layer { name: "ip" type: "InnerProduct" bottom: "p" top: "ip" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "data" top: "loss" }
+"""
 AFTER_DATA = b"""# splice.py --remove my_layer takes this out, and puts back:
 #   ip bottom "data"
 layer {
@@ -151,6 +157,19 @@ def test_data_goes_to_the_start(put):
     text = put(NET, layer="my_data")
     assert text.startswith(b'name: "net" # of three\n# splice.py --remove my_data takes this out\n')
     assert text.endswith(NET[NET.index(b"layer") :])
+
+
+def test_data_goes_where_its_tops_were_missing(splice, put):
+    """And out again, but not before what was put in behind it."""
+    net = b"".join(NET.splitlines(True)[3:]).replace(b"label", b"labels")
+    for text in (net, net.replace(b'"data"', b"\"i\" 'mages'"), net.replace(b"\n", b"\r\n")):
+        put(text.replace(b'"data"', b'"images"'), layer="my_data")
+    both = splice(put(net.replace(b"data", b"images"), layer="my_data"), "--after", "labels",
+                  "-o", "-").stdout  # fmt: skip
+    refused = splice(both, "--remove", "my_data")
+    assert (
+        b"my_layer reads labels, which would be gone; first --remove my_layer\n" in refused.stderr
+    )
 
 
 def test_another_name_puts_the_same_layer_in_twice(splice, put):
@@ -472,6 +491,13 @@ def test_what_has_to_go_first_is_named(splice, refusal):
     assert "b stands inside; first --remove b" in refusal(inside, "--remove", "a")
     read = text.replace(b'"Accuracy"\n  bottom: "ip"', b'"Accuracy"\n  bottom: "a_2"')
     assert "accuracy reads a_2, which would be gone\n" in refusal(read, "--remove", "a")
+    two = splice(NET, "--after", "data", "-o", "-", "--bottom", "label", layer="two").stdout
+    read = two.replace(
+        b'"SoftmaxWithLoss"\n  bottom: "ip"', b'"SoftmaxWithLoss"\n  bottom: "two_1"'
+    )
+    split = splice(read, "--split", "loss", "-o", "-").stdout
+    words = "output_2 reads two_1, which would be gone; first --remove my_layer\n"
+    assert words in refusal(split, "--remove", "two", layer="two")
     two = splice(NET, "--after", "ip", "--bottom", "label", "-o", "-", layer="two").stdout
     behind = splice(two, "--after", "two_1", "-o", "-").stdout
     assert "gone; first --remove my_layer\n" in refusal(behind, "--remove", "two", layer="two")
@@ -512,6 +538,14 @@ def test_refuses(refusal, arguments, words):
         (b'layers { name: "a" type: DATA top: "a" }', "upgrade_net_proto_text"),
         (b'layer { name: "a"\n  top: }', "net.prototxt:2:8: expected"),
         (b'layer { name: "a"', "net.prototxt:1:18: expected word or }, got the end"),
+        (
+            b'layer { name: "a"\n  type: BNLL }',
+            "net.prototxt:2:9: expected a string in quotes, got BNLL",
+        ),
+        (b'layer { name: "a"\n  bottom: ["b", c] }', ":2:17: expected a string in quotes, got c"),
+        (b'input: data\nlayer { name: "a" }', ":1:8: expected a string in quotes, got data"),
+        (b"layer { name: # 1\n5 }", ":2:1: expected a string in quotes, got 5"),
+        (b"layer { name { } }", ":1:14: expected a string in quotes, got {"),
         (b'layer: [{ name: "a" top: "data" }]', "expected each layer as layer { }"),
         (b'net: "other"\nbase_lr: 1', "got a solver; its net: other"),
         (b"\x00\x01\xff", "net.prototxt:1:1: expected a name, value or bracket"),
@@ -560,6 +594,45 @@ def test_refuses_readers_in_a_phase_that_the_layer_is_not_for(layers, refusal):
     finally:
         fragment.write_text(before)
     assert "ip reads data also in nets that the include of my_layer.prototxt leaves out" in words
+
+
+AFTER_P = ["--after", "p", "--bottom", "label"]
+
+
+def test_refuses_readers_in_a_phase_without_a_further_bottom(put, refusal):
+    words = refusal(PHASES, *AFTER_P, layer="two")
+    assert "ip reads p also in a TEST net, which has no label: let a layer give it there" in words
+    train = PHASES.replace(b'bottom: "p"', b'bottom: "p" include { phase: TRAIN }')
+    reader = b'layer { name: "ip" type: "InnerProduct" bottom: "p" include { phase: TEST } }\n'
+    text = put(train + reader, *AFTER_P, layer="two")
+    assert "include { phase: TRAIN }" in layer_text(text, "two") and text.endswith(reader)
+
+
+def test_stages_in_which_the_net_does_not_load_do_not_count(put, refusal):
+    """As in the nets of DIGITS: without a stage there is no data at all."""
+    net = PHASES.replace(b"phase: TRAIN", b'stage: "train"')
+    net = net.replace(
+        b'top: "data" include { phase: TEST', b'top: "data" include { stage: "deploy"'
+    )
+    words = refusal(net, *AFTER_P, layer="two")
+    assert "ip reads p also in a TRAIN net of stage deploy, which has no label" in words
+    net = net.replace(b'bottom: "p"', b'bottom: "p" exclude { stage: "deploy" }')
+    assert "include { stage: 'train' }" in layer_text(put(net, *AFTER_P, layer="two"), "two")
+
+
+def test_split_refuses_a_further_bottom_that_is_not_where_the_loss_is(layers, put, refusal):
+    fragment = layers["two"] / "two.prototxt"
+    before = fragment.read_text()
+    fragment.write_text(before.replace('  top: "two_1"\n', ""))
+    arguments = ["--split", "loss", "--bottom", "label"]
+    try:
+        words = refusal(PHASES, *arguments, layer="two")
+        train = PHASES.replace(b'top: "loss"', b'top: "loss" include { phase: TRAIN }')
+        text = put(train, *arguments, layer="two")
+    finally:
+        fragment.write_text(before)
+    assert "loss is also in a TEST net, which has no label: let a layer give it there" in words
+    assert "include { phase: TRAIN }" in layer_text(text, "two")
 
 
 def test_remove_refuses_what_would_break_the_net(splice, refusal):

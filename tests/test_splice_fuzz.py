@@ -44,13 +44,13 @@ def strings(draw, value):
 
 
 @st.composite
-def layers(draw, name, tops, types):
+def layers(draw, name, tops, types, blobs=BLOBS):
     """The text of a layer that reads some of the blobs; in place, or with new tops."""
     kind = draw(st.sampled_from(types))
     count, tops = ((2, 2), tops[:1]) if kind == "SoftmaxWithLoss" else ((0, 3), tops)
     fields = ["name" + draw(st.sampled_from([":", " : "])) + draw(strings(name))]
     fields += ["type: " + draw(strings(kind))]
-    bottoms = draw(st.lists(st.sampled_from(BLOBS), min_size=count[0], max_size=count[1]))
+    bottoms = draw(st.lists(st.sampled_from(blobs), min_size=count[0], max_size=count[1]))
     fields += ["bottom: " + draw(strings(blob)) for blob in bottoms]
     fields += ["top:" + draw(strings(blob)) for blob in tops]
     for rule in draw(st.sampled_from(RULES)):
@@ -68,14 +68,19 @@ def layers(draw, name, tops, types):
 
 
 @st.composite
-def nets(draw, types=("ReLU", "Silence", "HDF5Output")):
-    """The text of a net of a few layers; blobs are given by several, so that all cases occur."""
+def nets(draw, types=("ReLU", "Silence", "HDF5Output"), names=BLOBS, least=0):
+    """The text of a net of a few layers; blobs are given by several, so that all cases occur.
+
+    With least, that many layers or more, which read blobs that are there, at least in one phase.
+    """
     parts = ["name: " + draw(strings("net"))] if draw(st.booleans()) else []
-    inputs = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
-    parts += ["input: %s input_dim: 1" % draw(strings(blob)) for blob in inputs]
-    for i in range(draw(st.integers(1, 6))):
-        tops = draw(st.lists(st.sampled_from(BLOBS), max_size=2, unique=True))
-        parts.append(draw(layers("layer %d" % i, tops, types)))
+    there = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    parts += ["input: %s input_dim: 1" % draw(strings(blob)) for blob in there]
+    for i in range(draw(st.integers(least or 1, 6))):
+        tops = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        bottoms = there if least and there else names
+        parts.append(draw(layers("layer %d" % i, tops, types, bottoms)))
+        there = there + tops
     text = draw(st.sampled_from(["", "\n", "# a net\n\n"]))
     text += "".join(part + draw(st.sampled_from(["\n", " ", "  # and\n", "\n\n", ";\n", ","]))
                     for part in parts)  # fmt: skip
@@ -112,27 +117,6 @@ def oracle(with_caffe):
         process.stdin.close()
 
 
-def spliced(tool, net, blob):
-    """Return the net with the layer after the blob, or None where that is refused."""
-    fragment = tool.read_fragment()
-    try:
-        return tool.put_in(tool.Net(net, "net"), fragment, blob)[0]
-    except tool.Refusal as refusal:
-        expected = ("no blob", "stands before", "not every net", "expected a net")
-        assert any(words in str(refusal) for words in expected), refusal
-        return None
-
-
-@settings(settings.get_profile("net"), max_examples=300)
-@given(nets(), st.sampled_from(BLOBS))
-def test_random_nets(tool, oracle, text, blob):
-    net = text.encode().decode("latin-1")
-    after = spliced(tool, net, blob)
-    assume(after is not None)
-    assert tool.take_out(tool.Net(after, "net"), "my_layer")[0] == net
-    assert oracle(text, after.encode("latin-1").decode(), blob, "my_layer") is None
-
-
 FRAGMENTS = [
     """layer { name: 'my' type: 'Python' bottom: "x" top: "my" python_param { module: 'my' } }""",
     """layer {
@@ -143,6 +127,34 @@ FRAGMENTS = [
 }""",
     "layer { name: 'my' type: 'Python' bottom: 'x' top: 'my' loss_weight: 1 python_param { } }",
 ]
+SOURCE = "layer { name: 'my_%d' type: 'Python' top: '%s' python_param { } }"
+
+
+def check(tool, oracle, text, fragment, blobs):
+    """The layer after the first of the blobs, unless that is refused, changes nothing else."""
+    before = text.encode().decode("latin-1")
+    net, after = tool.Net(before, "net"), None
+    try:
+        after = tool.put_in(net, tool.Net(fragment, "my"), blobs[0], blobs[1:], "my_layer")[0]
+    except tool.Refusal as refusal:
+        expected = ("no blob", "stands before", "not every net", "no net has", "also in a")
+        assert any(words in str(refusal) for words in expected), refusal
+    assume(after is not None)
+    assert tool.take_out(tool.Net(after, "net"), "my_layer")[0] == before
+    assert oracle(text, after.encode("latin-1").decode(), blobs, "my_layer") is None
+
+
+@settings(settings.get_profile("net"), max_examples=300)
+@given(nets(), st.sampled_from(BLOBS))
+def test_random_nets(tool, oracle, text, blob):
+    check(tool, oracle, text, FRAGMENTS[0], [blob])
+
+
+@settings(settings.get_profile("net"), max_examples=500)
+@given(nets(names=BLOBS[:3], least=4), st.permutations(BLOBS[:3]))
+def test_two_bottoms(tool, oracle, text, blobs):
+    """Which are not both there in each phase."""
+    check(tool, oracle, text, FRAGMENTS[1], blobs[:2])
 
 
 @settings(settings.get_profile("net"), max_examples=400)
@@ -160,8 +172,11 @@ def test_several_layers_out_in_any_order(tool, text, data):
         try:
             if losses and data.draw(st.booleans()):
                 net = tool.split(here, fragment, losses[-1], further, "my_%d" % i)[0]
-            else:
+            elif data.draw(st.integers(0, 2)):
                 net = tool.put_in(here, fragment, blobs[1], further, "my_%d" % i)[0]
+            else:
+                top = data.draw(st.sampled_from(["a", "b", "c"]))
+                net = tool.put_in(here, tool.Net(SOURCE % (i, top), "fragment"))[0]
             names.append("my_%d" % i)
         except tool.Refusal:
             pass

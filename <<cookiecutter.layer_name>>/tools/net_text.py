@@ -54,6 +54,8 @@ class Net(object):
         ):
             if wrong:
                 raise Refusal("%s: expected %s, got %s" % (path, expected, got))
+        for message in [self.message] + [layer.message for layer in self.layers]:
+            _need_strings(message, text, path)
         self.states = _states(self.layers)
 
     def blobs(self):
@@ -68,6 +70,17 @@ class Net(object):
         """Return the index of the last layer that gives a blob; -1 for an input, None for none."""
         found = [i for i, layer in self.active(state) if layer.gives(blob)]
         return found[-1] if found else (-1 if blob in self.inputs else None)
+
+    def readable(self, index, state):
+        """Return the blobs that the layer of that index can read in a net of that state.
+
+        A layer whose own bottoms are not there gives none: Caffe loads no such net.
+        """
+        blobs = set(self.inputs)
+        for i, layer in self.active(state):
+            if i < index and blobs.issuperset(bottom.value for bottom in layer.bottoms):
+                blobs.update(top.value for top in layer.tops)
+        return blobs
 
 
 OLD_LAYERS = "layers { } of an old Caffe; first run: upgrade_net_proto_text OLD NEW"
@@ -84,7 +97,7 @@ class Layer(object):
             [
                 Reference(value, where.literals)
                 for (name, value), where in zip(message.fields, message.places)
-                if name == field and where.literals
+                if name == field
             ]
             for field in ("name", "type", "bottom", "top")
         )
@@ -106,6 +119,14 @@ class Layer(object):
     def passes_on(self):
         """Whether others are to read its top for its bottom: not a source, loss or metric."""
         return bool(self.wanted() and self.tops) and not self.message.all("loss_weight")
+
+
+def _need_strings(message, text, path):
+    """Refuse, with line and column, a name or blob that is no string: Caffe does not read it."""
+    for (field, _), place in zip(message.fields, message.places):
+        if field in ("name", "type", "bottom", "top", "input") and not place.literals:
+            got = text[place.value : place.end]
+            raise Refusal(str(prototxt.error(path, text, place.value, "a string in quotes", got)))
 
 
 def _states(layers):

@@ -55,16 +55,19 @@ def put_in(net, fragment, after=None, further=(), name=None):
     states = [state for state in there if included(layer.rules, state)]
     _need_free(net, states, name, tops)
 
-    index, readers, where = len(net.layers) - 1, [], "at the end, reading " + ", ".join(bottoms)
+    index, where = len(net.layers) - 1, "at the end, reading " + ", ".join(bottoms)
+    readers, edits, records = [], [], []
     if not bottoms:
         index, where = -1, "before the other layers"
+        for other in net.layers:
+            had = [bottom for bottom in other.bottoms if bottom.value in tops]
+            records += [_recorded(net, other, "bottom", bottom) for bottom in had]
     elif layer.passes_on():
         index = max(net.last(blob, state) for state in there for blob in bottoms)
-        readers = _readers(net, bottoms[0], index, there, states)
+        readers = _readers(net, bottoms, index, states)
         names = ", ".join(reader.name for reader in readers)
         names = names or "no layer: %s is an output of the net now" % tops[0]
         where = "after %s, read by %s" % (bottoms[0], names)
-    edits, records = [], []
     for loss in _losses_to_weigh(net, layer, bottoms):
         end = loss.types[-1].literals[-1][1]
         edits.append((end, end, WEIGHT))
@@ -145,10 +148,13 @@ def _rules(net, layer, bottoms, there):
     )
 
 
-def _readers(net, blob, index, there, states):
-    """Return the layers that read the last value of a blob, all after the layer of that index."""
-    found = set()
-    for state in there:
+def _readers(net, bottoms, index, states):
+    """Return the layers that read the last value of the first bottom in nets of these states.
+
+    Refusal where one stands before the layer of that index, or reads it in other nets, too.
+    """
+    blob, found = bottoms[0], set()
+    for state in states:
         last = net.last(blob, state)
         for i, layer in net.active(state):
             if i > last and layer.reads(blob):
@@ -158,12 +164,20 @@ def _readers(net, blob, index, there, states):
                         "%s: %s reads %s, but stands before %s, whose top the new layer needs"
                         % (net.path, layer.name, blob, net.layers[index].name)
                     )
-                if state not in states:
-                    raise Refusal(
-                        "%s: %s reads %s also in nets that the include of %s leaves out"
-                        % (net.path, layer.name, blob, os.path.basename(FRAGMENT))
-                    )
+    for state in [state for state in net.states if state not in states]:
+        for i, layer in net.active(state):
+            if i in found and blob in net.readable(i, state):
+                missing = [bottom for bottom in bottoms if net.last(bottom, state) is None]
+                nets = "nets that the include of %s leaves out" % os.path.basename(FRAGMENT)
+                if missing:
+                    nets = _net_without(missing[0], state)
+                raise Refusal("%s: %s reads %s also in %s" % (net.path, layer.name, blob, nets))
     return [net.layers[i] for i in sorted(found)]
+
+
+def _net_without(blob, state):
+    net = state[0] + " net" + "".join(" of stage " + stage for stage in sorted(state[1]))
+    return "a %s, which has no %s: let a layer give it there, too" % (net, blob)
 
 
 def _recorded(net, layer, field, reference):
@@ -229,6 +243,12 @@ def split(net, fragment, name_of_loss, further=(), name=None):
         raise Refusal("%s: %s is not there before %s" % (net.path, late[0], loss.name))
     bottoms = [loss.bottoms[0].value] + list(further)
     _need_bottoms(net, layer, bottoms, "--split and --bottom")
+    for state in states:
+        blobs = net.readable(index, state)
+        missing = [blob for blob in further if blob not in blobs]
+        if loss.bottoms[0].value in blobs and missing:
+            nets = _net_without(missing[0], state)
+            raise Refusal("%s: %s is also in %s" % (net.path, loss.name, nets))
     if layer.rules and [s for s in net.states if included(layer.rules, s)] != states:
         raise Refusal("%s: its include is not that of %s" % (layer.name, loss.name))
     _need_free(net, states, name, [top])

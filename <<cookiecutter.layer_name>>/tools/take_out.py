@@ -35,9 +35,11 @@ def take_out(net, name):
     block = _below(net, comment, comments, name)
     others = [other for other in net.layers if other not in block]
     records, blob, top = _records(comment), None, None
-    if block[-1].passes_on() or any(record.field != "without" for record in records):
+    changes = any(record.field != "without" for record in records)
+    if block[0].bottoms and (block[-1].passes_on() or changes):
         blob, top = block[0].bottoms[0].value, block[-1].tops[0].value
-    _need_unread(net, comments, others, {ref.value for x in block for ref in x.tops} - {top})
+    gone = {ref.value for x in block for ref in x.tops} - {top}
+    _need_unread(net, comments, others, gone, records)
 
     edits = _without(net, comment, block)
     renewed = [_renewed(match, records, blob, top) for match in comments]
@@ -92,15 +94,31 @@ def _below(net, comment, comments, name):
     raise Refusal("%s: the layer %s is not below its comment any more" % (net.path, name))
 
 
-def _need_unread(net, comments, others, blobs):
-    """Refuse when a layer reads one of the blobs, which would be gone."""
+def _need_unread(net, comments, others, blobs, records):
+    """Refuse when a layer reads one of the blobs, which would be gone.
+
+    But one that read it before the blob was put in may do so again: it is recorded.
+    """
+    before = [(x.name, _value(x.literals)) for x in records if x.field == "bottom"]
     for other in others:
         for blob in [bottom.value for bottom in other.bottoms if bottom.value in blobs]:
-            is_ours = escaped(other.name) in [match.group("name") for match in comments]
-            first = "; first --remove " + other.name if is_ours else ""
-            raise Refusal(
-                "%s: %s reads %s, which would be gone%s" % (net.path, other.name, blob, first)
-            )
+            if (escaped(other.name), blob) not in before:
+                first = _first(net, comments, other)
+                raise Refusal(
+                    "%s: %s reads %s, which would be gone%s"
+                    % (net.path, other.name, blob, first and "; first --remove " + first)
+                )
+
+
+def _first(net, comments, layer):
+    """Return the name by which a layer, or what was put in along with it, goes out, or ""."""
+    for match in comments:
+        if match.group("name") == escaped(layer.name):
+            return layer.name
+        below = [other for other in net.layers if other.start >= match.end()]
+        if match.group("what") == "both" and layer in below[:1]:
+            return below[:2][-1].name
+    return ""
 
 
 def _without(net, comment, block):

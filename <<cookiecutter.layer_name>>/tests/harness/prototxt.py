@@ -24,8 +24,9 @@ LETTERS = {
 
 
 DEEPEST = 100  # of messages in messages
-# Where a field stands: offsets of its first and after its last byte; those of its string literals.
-Place = collections.namedtuple("Place", "start end literals")
+# Where a field stands: offsets of its first byte, of its value's and after its last; those of its
+# string literals.
+Place = collections.namedtuple("Place", "start value end literals")
 
 
 class Word(str):
@@ -86,7 +87,7 @@ def parse(data, path="text"):
     while end < len(text):
         match = TOKEN.match(text, end)
         if not match:
-            raise _error(path, text, end, "a name, value or bracket", text[end:].split("\n")[0])
+            raise error(path, text, end, "a name, value or bracket", text[end:].split("\n")[0])
         if match.lastgroup != "space":
             tokens.append((match.lastgroup, match.group(), end))
         end = match.end()
@@ -111,7 +112,7 @@ class _Parser(object):
         text = self.take(*wanted)
         if text is None:
             _, got, place = self.tokens[self.at]
-            raise _error(self.path, self.text, place, " or ".join(wanted), got)
+            raise error(self.path, self.text, place, " or ".join(wanted), got)
         return text
 
     def message(self, end):
@@ -119,7 +120,7 @@ class _Parser(object):
         self.depth += 1
         if self.depth > DEEPEST:
             place = self.tokens[self.at][2]
-            raise _error(self.path, self.text, place, "at most %d levels" % DEEPEST, "more")
+            raise error(self.path, self.text, place, "at most %d levels" % DEEPEST, "more")
         while self.take(end) is None:
             start = self.tokens[self.at][2]
             name = str(self.need("word", end))
@@ -139,7 +140,7 @@ class _Parser(object):
         message.fields.append((name, self.value(colon)))
         read = [(place, place + len(text)) for _, text, place in self.tokens[first : self.at]]
         string = self.tokens[first][0] == "string"
-        message.places.append(Place(start, read[-1][1], read if string else []))
+        message.places.append(Place(start, read[0][0], read[-1][1], read if string else []))
 
     def value(self, colon):
         for opening, closing in ("{}", "<>"):
@@ -172,7 +173,8 @@ def _unescape(quoted):
     return raw if str is bytes else raw.decode("utf-8", "surrogateescape")
 
 
-def _error(path, text, place, expected, got):
+def error(path, text, place, expected, got):
+    """Return the ValueError, with line and column, for what is at that place of a text."""
     line = text.count("\n", 0, place) + 1
     before = text[text.rfind("\n", 0, place) + 1 : place]
     before, got = [part.encode("latin-1").decode("utf-8", "replace") for part in (before, got)]
