@@ -133,7 +133,8 @@ def sizes(bottom):
     size = np.abs(np.asarray(bottom, np.float64))
     floor = 0.3 * np.sqrt(np.mean(np.square(size)))
     size = size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
-    return np.minimum(size, np.maximum(10 * np.std(bottom), 0.01 * size)) if np.ptp(bottom) else size
+    spread = 10 * np.std(bottom) if np.ptp(bottom) else np.inf
+    return np.minimum(size, np.maximum(spread, 0.01 * size))
 
 
 class Survey(object):
