@@ -171,7 +171,8 @@ class Survey(object):
             slope, amount = self.probe.element(index, self.size[index], self.largest)
             if slope.differs():
                 closer[index] = slope.per(amount)
-                self.measured[index], self.noise[index] = closer[index].measured, closer[index].error
+                self.measured[index] = closer[index].measured
+                self.noise[index] = closer[index].error
             elif slope.is_kink or amount != self.size[index]:
                 left_out.add(index)
             else:
