@@ -64,6 +64,21 @@ def with_caffe():
     return run
 
 
+@pytest.fixture(scope="session")
+def run_script(bake, with_caffe, tmp_path_factory):
+    """A function that runs a script on real Caffe, beside a generated layer, for what it prints."""
+
+    def run(script, **answers):
+        folder = tmp_path_factory.mktemp(answers["layer_kind"])
+        bake(out=folder, **answers)
+        (folder / "script.py").write_text(script)
+        result = with_caffe(folder, "python3", "script.py")
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
+
+
 class Verdicts(dict):
     """What pytest said of each test, by its name; with its exit code and output."""
 

@@ -44,14 +44,10 @@ EPOCH = 6
 
 
 @pytest.fixture(scope="module")
-def found(bake, with_caffe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
+def found(run_script):
     keys = "batch_size=4, samples=26, seed=3"
-    bake(out=folder, layer_name="images", layer_kind="data", param_str_keys=keys)
-    (folder / "script.py").write_text(SCRIPT)
-    result = with_caffe(folder, "python3", "script.py")
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    answers = {"layer_name": "images", "layer_kind": "data", "param_str_keys": keys}
+    return json.loads(run_script(SCRIPT, **answers))
 
 
 def samples(batches):

@@ -56,13 +56,8 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(bake, with_caffe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("learnable")
-    bake(out=folder, layer_name="channels", layer_kind="learnable")
-    (folder / "script.py").write_text(SCRIPT)
-    result = with_caffe(folder, "python3", "script.py")
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+def found(run_script):
+    return json.loads(run_script(SCRIPT, layer_name="channels", layer_kind="learnable"))
 
 
 def test_weights_begin_as_one_and_biases_as_zero(found):

@@ -25,13 +25,9 @@ for lines in (text.splitlines(), lines):
 
 
 @pytest.fixture(scope="module")
-def said(bake, with_caffe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loss")
-    bake(out=folder, layer_name="distance", layer_kind="loss", bottoms="scores,target")
-    (folder / "script.py").write_text(SCRIPT)
-    result = with_caffe(folder, "python3", "script.py")
-    assert result.returncode == 0, result.stderr
-    return result.stdout.splitlines()
+def said(run_script):
+    answers = {"layer_name": "distance", "layer_kind": "loss", "bottoms": "scores,target"}
+    return run_script(SCRIPT, **answers).splitlines()
 
 
 def test_gives_its_first_bottom_a_gradient(said):

@@ -32,13 +32,9 @@ for flag in ("false", "true"):
 
 
 @pytest.fixture(scope="module")
-def said(bake, with_caffe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("metric")
-    bake(out=folder, layer_name="error", layer_kind="metric", bottoms="scores,label")
-    (folder / "script.py").write_text(SCRIPT)
-    result = with_caffe(folder, "python3", "script.py")
-    assert result.returncode == 0, result.stderr
-    return result.stdout.splitlines()
+def said(run_script):
+    answers = {"layer_name": "error", "layer_kind": "metric", "bottoms": "scores,label"}
+    return run_script(SCRIPT, **answers).splitlines()
 
 
 def test_is_there_in_test_only(said):

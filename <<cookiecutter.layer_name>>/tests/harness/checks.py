@@ -76,9 +76,10 @@ def check_forward_of(subject, arrays, others):
         found = subject.forward(run, arrays)
         same(what + " gave another top for the same bottoms:", run.tops, found, first)
         subject.forward(layer_net, others)
-    for bottoms in (others, subject.bottoms(BATCHES[1])):
+    larger = subject.bottoms(BATCHES[1])
+    for second, bottoms in ((other_net, others), (subject.net(larger), larger)):
         subject.forward(layer_net, arrays)
-        subject.forward(subject.net(bottoms), bottoms)
+        subject.forward(second, bottoms)
         same(
             "after a forward of a second net of the same layer, backward gave another diff of",
             layer_net.variables,
@@ -179,29 +180,33 @@ def check_gradient(subject):
         same("backward changed the data of bottom", layer_net.bottoms, after, data, EXACT)
         mistakes = [mistaken(layer_net.tops, tops, given) for given in (top_diffs, others)]
         instead = [taken for pairs in mistakes for _, taken in pairs]
-        for i, value in enumerate(arrays + [w.data.copy() for w in layer_net.weights]):
-            if i >= len(arrays) or subject.fragment.wanted[i]:
-                name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
-                point = run, value, diffs[i], tops, top_diffs, subject.rng
-                if subject.pictures and not draw:
-                    layer = subject.fragment.layer.get("name")
-                    plot.save(subject.pictures, layer, name, diffs[i], gradient.measure(*point))
-                try:
-                    found = gradient.check(*point, others=instead)
-                except gradient.AllKinks:
-                    unmeasured.append(name)
-                    found = None
-                need_same_tops(subject, layer_net, arrays, tops)
-                if found:
+        values = arrays + [weight.data.copy() for weight in layer_net.weights]
+        checked = subject.checked(layer_net)
+        for i in checked:
+            name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
+            point = run, values[i], diffs[i], tops, top_diffs, subject.rng
+            if subject.pictures and not draw:
+                layer = subject.fragment.layer.get("name")
+                plot.save(subject.pictures, layer, name, diffs[i], gradient.measure(*point))
+            try:
+                found = gradient.check(*point, others=instead)
+            except gradient.AllKinks:
+                unmeasured.append(name)
+                found = None
+            need_same_tops(subject, layer_net, arrays, tops)
+            if found:
+                lines = [gradient_table(name, found)]
+                if found.measured is not None:
                     again = layer_net.backward(others, subject.diffs_like(arrays))[i]
-                    case = diagnosis.Case(diffs[i], again, found, [text for text, _ in mistakes[0]])
-                    case.others = other_variables(subject, layer_net, diffs, i)
-                    case.numbers = numbers_of(subject.fragment, batch, value)
-                    lines = [gradient_table(name, found)] + diagnosis.explain(case)
-                    if len(arrays) > 1 and i < len(arrays) and np.all(value == np.round(value)):
-                        text = "%s holds whole numbers; labels want propagate_down: false"
-                        lines.append(text % name)
-                    raise Failure("\n  ".join(lines))
+                    texts = [text for text, _ in mistakes[0]]
+                    rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
+                    numbers = numbers_of(subject.fragment, batch, values[i])
+                    case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
+                    lines += diagnosis.explain(case)
+                if len(arrays) > 1 and i < len(arrays) and np.all(values[i] == np.round(values[i])):
+                    text = "%s holds whole numbers; labels want propagate_down: false"
+                    lines.append(text % name)
+                raise Failure("\n  ".join(lines))
     for name in unmeasured:
         if unmeasured.count(name) == DRAWS:
             raise Unchecked(
@@ -214,13 +219,6 @@ def need_same_tops(subject, layer_net, arrays, tops):
     """Raise Failure if forward gives other tops than before, for the same bottoms."""
     what = "the gradient cannot be measured: the same bottoms gave another top"
     same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
-
-
-def other_variables(subject, layer_net, diffs, i):
-    """Return pairs (name, diff) of the other variables that get a gradient."""
-    wanted = subject.fragment.wanted + [True] * len(layer_net.weights)
-    rows = zip(range(len(diffs)), layer_net.variables, diffs, wanted)
-    return [(name, diff) for j, name, diff, flag in rows if flag and j != i]
 
 
 def forward_of(subject, layer_net, arrays, i):

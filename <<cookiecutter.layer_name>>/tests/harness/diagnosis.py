@@ -13,19 +13,19 @@ SAME = 2e-3  # relative difference up to which a factor is a known number
 class Case(object):
     """A wrong gradient.
 
-    `diff` is what backward gave, and `again` for other top diffs, at the same bottoms; `finding`
-    is a gradient.Finding. `instead` is a list of (text, measured, measured again), for what the
-    layer may take for the top diffs, `others` a list of (name, diff) of the other bottoms, and
-    `numbers` a list of (name, number) that a factor may come from.
+    `diff` is what backward gave, and `again` for other top diffs, at the same bottoms; `finding` is
+    a gradient.Finding that looked at elements. `texts` say what the layer may take for the top
+    diffs, in the order of `finding.instead`, which has them for both; `others` is a list of (name,
+    diff) of the other variables, and `numbers` one of (name, number) for what a factor comes from.
     """
 
-    def __init__(self, diff, again, finding, texts):
+    def __init__(self, diff, again, finding, texts, others, numbers):
         self.diff, self.again = diff, again
         self.measured, self.wrong, self.noise = finding.measured, finding.wrong, finding.noise
         half = len(texts)
         self.instead = list(zip(texts, finding.instead[:half], finding.instead[half:]))
-        self.others, self.numbers = [], []
-        self.looked = None if self.measured is None else np.isfinite(self.measured)
+        self.others, self.numbers = others, numbers
+        self.looked = np.isfinite(self.measured)
 
     def explains(self, expected, diff=None, noisier=1.0):
         """Whether expected values are those of backward, wherever there are some.
@@ -162,8 +162,6 @@ HYPOTHESES = (zero, top_diff, factor, other_bottom, transposed, offset, rounded)
 
 def explain(case):
     """Return lines: the first hypothesis that holds, and where the wrong elements are."""
-    if case.measured is None:
-        return []
     texts = (hypothesis(case) for hypothesis in HYPOTHESES)
     first = next((text for text in texts if text), None)
     return [text for text in (first, place(case)) if text]

@@ -180,7 +180,7 @@ class Survey(object):
         if closer:
             refuted = set(suspects[:CLOSER]) - set(closer)
             for index, slope in self.slopes.items():
-                if index in left_out or slope.is_kink and index not in closer:
+                if index not in closer and (index in left_out or slope.is_kink):
                     self.measured[index] = np.nan
             wrong = np.zeros(self.measured.shape, bool)
             for index in set(closer) | (set() if refuted else set(sure)):
@@ -190,7 +190,7 @@ class Survey(object):
         for index in left_out:
             clear[index] = 0
         sampled = len(self.slopes) < clear.size
-        if len(left_out) > (0.5 if sampled else 0.999) * len(self.slopes):
+        if not np.any(clear) or sampled and 2 * len(left_out) > len(self.slopes):
             raise AllKinks()
         slopes = [self.probe.slope(u * clear) for u in directions]
         found = [slope for slope in slopes if slope.differs(errors=10)]

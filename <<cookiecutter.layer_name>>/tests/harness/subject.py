@@ -93,6 +93,11 @@ class Subject(object):
             diffs.append((diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32))
         return diffs
 
+    def checked(self, layer_net):
+        """Return which variables get a gradient: the wanted bottoms and all trained weights."""
+        wanted = self.fragment.wanted + [True] * len(layer_net.weights)
+        return [i for i, flag in enumerate(wanted) if flag]
+
     def backward(self, layer_net, top_diffs, arrays):
         """Return the diffs of bottoms and weights, once it is sure that they are well defined.
 
@@ -120,8 +125,8 @@ class Subject(object):
         what = (
             "backward after one with other top diffs gave another than after forward, the diff of"
         )
-        wanted = [i for i in range(len(first)) if i >= bottoms or self.fragment.wanted[i]]
-        rows = [[values[i] for i in wanted] for values in (layer_net.variables, second, first)]
+        checked = self.checked(layer_net)
+        rows = [[values[i] for i in checked] for values in (layer_net.variables, second, first)]
         same(what, *rows)
         return diffs
 
