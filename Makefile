@@ -28,12 +28,12 @@ test: $(VENV)/test
 		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || \
 		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto --dist loadfile -p tests.count_summary
+	$(PYTEST) -n auto --dist loadfile -p tests.support.count_summary
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto -v -p tests.count_summary tests/proof_mutants.py tests/proof_seeds.py \
-		tests/proof_param_str.py
+	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
+		tests/generated/proof_param_str.py
 
 bench: $(VENV)/test
 	scripts/with-caffe --setup
@@ -51,7 +51,7 @@ kinds: $(VENV)/new
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PYTEST) -n auto tests/test_output.py
+	$(PYTEST) -n auto tests/generated/test_output.py
 
 clean:
 	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache site

@@ -5,82 +5,38 @@ read the whole spec with `cookiecutter | layer_spec`. A refusal is one line and 
 """
 
 import ast
-import atexit
 import functools
 import json
 import keyword
 import math
-import os
 import re
 import shlex
-import shutil
-import signal
-import sys
-import tempfile
-import threading
 import unicodedata
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cookiecutter.exceptions import FailedHookException
 from jinja2.ext import Extension
 
+from template_spec.kinds import KINDS
+
 HERE = Path(__file__).resolve().parent
 SOURCE = Path(__file__).read_bytes()
 FOLDER = "<<cookiecutter.layer_name>>"
-KEPT = ".kept-by-caffe-pylayer"  # as in the hooks
 DELIMITERS = ("<<", "<%", "<#")
-MOST_BLOBS = 64
 MOST_CHARACTERS = 4000
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of layer: the counts it allows, its default counts, and what its fragment says."""
-
-    sentence: str  # at the prompt
-    bottoms: range
-    tops: range
-    default_bottoms: int
-    default_tops: int
-    loss_weight: bool = False
-    wanted: int = MOST_BLOBS  # bottoms before this one get a gradient, the others do not
-    names: tuple = ()  # of the first tops, where only a count is given
-    keys: str = ""  # that every such layer has, unless the answers bring their own of that name
-    limits: dict = field(default_factory=dict)  # of the values of keys: (least, most)
-
-
-# One row per kind: what it generates is templates/<kind>.jinja (its macros: CONTRIBUTING.md), and
-# `make kinds` copies its name and sentence into cookiecutter.json.
-ONE, MANY = range(1, 2), range(1, MOST_BLOBS + 1)
-KINDS = {
-    "identity": Kind(
-        "a transform; starts by copying its bottoms to its tops", MANY, MANY, 1, 1
-    ),
-    "loss": Kind(
-        "one number to minimise; starts as the Euclidean loss",
-        MANY, ONE, 2, 1, loss_weight=True, wanted=1,
-    ),
-    "learnable": Kind(
-        "has weights; starts as a weight and a bias for each channel", MANY, MANY, 1, 1
-    ),
-    "data": Kind(
-        "gives batches of samples; starts with made-up images and labels",
-        range(1), MANY, 0, 2, names=("data", "label"),
-        keys="batch_size:int=16, samples:int=960, seed:int=0",
-        limits={"batch_size": (1, "samples"), "samples": (1, 2 * 10**6), "seed": (0, 2**32 - 1)},
-    ),
-    "metric": Kind(
-        "one number to watch in TEST; starts as the mean of |a - b|",
-        MANY, ONE, 2, 1, wanted=0,
-    ),
-}  # fmt: skip
-
-SOURCES = {".py", ".sh", ".fish", ".csh", ".prototxt", ".yml"}  # and Dockerfile: with # comments
-
 # The types of keys, with the value that the fragment carries for a required one.
-TYPES = {"int": 1, "float": 1.0, "bool": True, "str": "value", "list": [1.0], "dict": {}}
+TYPES = {
+    "int": 1,
+    "float": 1.0,
+    "bool": True,
+    "str": "value",
+    "list": [1.0],
+    "dict": {},
+}
 
 PYTHON_2_KEYWORDS = {"exec", "print"}
 CONSTANTS = {"Ellipsis", "NotImplemented", "None", "True", "False", "__debug__"}
@@ -135,7 +91,7 @@ class LayerSpec:
     author: str = ""
     license: str = ""
     header: tuple = ()  # of lines
-    github_actions: bool = False
+    checks: str = "copied"
 
     @property
     def kind(self):
@@ -182,7 +138,12 @@ def refuse_delimiters(variable, text):
     """Refuse an answer that cookiecutter would render as a template."""
     for delimiter in DELIMITERS:
         if delimiter in text:
-            refuse(variable, f"no {delimiter}", text, "take it out, answers are no templates")
+            refuse(
+                variable,
+                f"no {delimiter}",
+                text,
+                "take it out, answers are no templates",
+            )
 
 
 @functools.lru_cache(maxsize=None)
@@ -199,7 +160,7 @@ def builtin_names():
 
 def names_in(file):
     """Return the words of one of our lists."""
-    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
+    lines = (HERE / "template_spec" / file).read_text(encoding="utf-8").splitlines()
     return {name for line in lines if not line.startswith("#") for name in line.split()}
 
 
@@ -208,7 +169,10 @@ def layer_name(answers):
     name = text_of(answers, "layer_name")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 64:
         words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)
-        proposal = re.sub(r"^[0-9_]+", "", "_".join(words).lower())[:64].strip("_") or "my_layer"
+        proposal = (
+            re.sub(r"^[0-9_]+", "", "_".join(words).lower())[:64].strip("_")
+            or "my_layer"
+        )
         refuse(
             "layer_name",
             "snake_case of at most 64 characters a-z, 0-9 and _, a letter first",
@@ -384,10 +348,15 @@ def param_str_keys(answers):
             )
         keys[key.name] = replace(key, value=preset.value) if key.required else key
     if any(
-        unicodedata.category(character) == "Cc" for character in text if character not in "\n\t"
+        unicodedata.category(character) == "Cc"
+        for character in text
+        if character not in "\n\t"
     ):
         refuse(
-            "param_str_keys", "no control characters", text, "write them in quotes, such as '\\x1b'"
+            "param_str_keys",
+            "no control characters",
+            text,
+            "write them in quotes, such as '\\x1b'",
         )
     refuse_beyond_limits(keys, kind.limits)
     return tuple(keys.values())
@@ -421,13 +390,20 @@ def line_of(answers, variable):
 
 def header(answers):
     """Return the lines of the checked header, without comment signs."""
-    text = text_of(answers, "header").replace("\r\n", "\n").strip("\n")
+    text = text_of(answers, "_header").replace("\r\n", "\n").strip("\n")
     lines = [line.rstrip() for line in text.split("\n")]
     for line in lines:
         for character in line:
             if not character.isprintable() and unicodedata.category(character) != "Zs":
-                refuse("header", "lines of characters that print", line, "take out the others")
-        if re.search(r"coding[:=]|^\W*(syntax|escape|check)\s*=|^!|\\$", line, re.IGNORECASE):
+                refuse(
+                    "header",
+                    "lines of characters that print",
+                    line,
+                    "take out the others",
+                )
+        if re.search(
+            r"coding[:=]|^\W*(syntax|escape|check)\s*=|^!|\\$", line, re.IGNORECASE
+        ):
             refuse(
                 "header",
                 "lines that mean nothing as a comment: no coding: or syntax=, no \\ at the end",
@@ -437,14 +413,12 @@ def header(answers):
     return tuple(lines) if any(lines) else ()
 
 
-def github_actions(answers):
-    """Return whether a workflow for GitHub Actions is wanted."""
-    answer = answers.get("github_actions")
-    text = str(answer) if isinstance(answer, bool) else text_of(answers, "github_actions")
-    for words, meaning in (("yes y true on 1", True), ("no n false off 0", False)):
-        if text.strip().lower() in words.split():
-            return meaning
-    refuse("github_actions", "yes or no", text, "type one of these")
+def checks(answers):
+    """Return where the checks are: copied into the layer, or installed."""
+    answer = text_of(answers, "checks")
+    if answer not in ("copied", "installed"):
+        refuse("checks", "copied or installed", answer, "type one of these")
+    return answer
 
 
 def parse_key(piece):
@@ -561,7 +535,12 @@ def to_python_list(values, indent=4):
     if len(whole) <= 80:
         return whole
     space = " " * indent
-    return "[\n" + "".join(f"{space}    {to_python(value)},\n" for value in values) + space + "]"
+    return (
+        "[\n"
+        + "".join(f"{space}    {to_python(value)},\n" for value in values)
+        + space
+        + "]"
+    )
 
 
 def to_markdown(value):
@@ -588,12 +567,12 @@ CHECKS = {
     "bottoms": lambda answers: blob_names(answers, "bottoms"),
     "tops": top_names,
     "param_str_keys": param_str_keys,
-    "author": lambda answers: line_of(answers, "author"),
-    "license": lambda answers: line_of(answers, "license"),
-    "header": header,
-    "github_actions": github_actions,
+    "_author": lambda answers: line_of(answers, "_author"),
+    "_license": lambda answers: line_of(answers, "_license"),
+    "_header": header,
+    "checks": checks,
 }
-OPTIONAL = {"author": "", "license": "", "header": "", "github_actions": "no"}
+OPTIONAL = {"_author": "", "_license": "", "_header": "", "checks": "copied"}
 
 
 def check(answers, variable):
@@ -613,35 +592,21 @@ def layer_spec(answers, given=()):
     return LayerSpec(*(read(answers) for read in CHECKS.values()))
 
 
-def files(answers):
-    """Return the paths of all files that are generated, in the layer's folder."""
-    template, name = HERE / FOLDER, layer_name(answers)
-    paths = [path.relative_to(template) for path in template.rglob("*") if path.is_file()]
-    return [Path(str(path).replace(FOLDER, name)) for path in paths]
-
-
-def sources(answers):
-    """Return the paths of the files that get the header, in the layer's folder."""
-    paths = (path for path in files(answers) if path.suffix in SOURCES or path.name == "Dockerfile")
-    return sorted(map(str, paths))
-
-
 def name_if_free(answers, given):
     """Return the layer_name of checked answers; refuse a folder that cannot be renewed with -f."""
     name = layer_spec(answers, given).name
-    folder = Path(answers.get("_output_dir", HERE)) / name
-    for path in files(answers) if folder.exists() else ():
-        if (folder / path).is_dir():
-            refuse(path, "a file", "a folder", f"move it out of {name}")
-        if (folder / f"{path}{KEPT}").exists():
-            text = "your file of before a run that was killed"
-            refuse(f"{path}{KEPT}", "none", text, f"move it back to {path} or delete it")
     return name
+
+
+def root(_):
+    """Return the absolute path of the template."""
+    return str(HERE)
 
 
 def version(_):
     """Return the version of this template."""
-    return json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))["__version"]
+    text = (HERE / "caffe_pylayer" / "__init__.py").read_text(encoding="utf-8")
+    return re.search('__version__ = "(.*)"', text).group(1)
 
 
 def command(answers):
@@ -682,7 +647,7 @@ FILTERS = (
     fence,
     layer_spec,
     name_if_free,
-    sources,
+    root,
     to_json,
     to_markdown,
     to_python,
@@ -707,34 +672,6 @@ class Answers(Extension):
         for function in FILTERS:
             environment.filters[function.__name__] = function
         guard(environment)
-        watch()
-
-
-@functools.lru_cache(maxsize=None)  # once in a process
-def watch():
-    """Have the hooks write down in a file what they begin and finish, and look there at the end."""
-    handle, path = tempfile.mkstemp(prefix="caffe-pylayer-")
-    os.close(handle)
-    os.environ["CAFFE_PYLAYER_UNFINISHED"] = path
-    atexit.register(clean_up, path)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def clean_up(path):
-    """Leave nothing of a layer that was cut short; of an older one, all that its author wrote."""
-    lines = [line.split(" ", 1) for line in Path(path).read_text(encoding="utf-8").split("\0")[:-1]]
-    os.remove(path)
-    done = tuple(folder + os.sep for state, folder in lines if state == "done")
-    for state, begun in lines:
-        if not (begun + os.sep).startswith(done):
-            if state == "new":
-                shutil.rmtree(begun, ignore_errors=True)
-            elif state == "made":
-                Path(begun).unlink(missing_ok=True)
-            elif os.path.lexists(begun + KEPT):
-                os.replace(begun + KEPT, begun)
 
 
 def guard(environment):
@@ -752,7 +689,9 @@ def guard(environment):
     ):
         if getattr(environment, name) != value:
             got = f"{name} {getattr(environment, name)}"
-            refuse("_jinja2_env_vars", "those of cookiecutter.json", got, "take them out")
+            refuse(
+                "_jinja2_env_vars", "those of cookiecutter.json", got, "take them out"
+            )
     own = set(strings(settings)) - set(strings(settings["_jinja2_env_vars"]))
     own |= {hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")}
     from_string = environment.from_string
@@ -763,7 +702,9 @@ def guard(environment):
         rendered.append(source)
         if first and source == FOLDER:
             return from_string(
-                "<<cookiecutter|name_if_free(_cookiecutter|default({}))>>", *args, **kwargs
+                "<<cookiecutter|name_if_free(_cookiecutter|default({}))>>",
+                *args,
+                **kwargs,
             )
         if environment.loader is None and source not in own:
             refuse_delimiters("an answer", source)

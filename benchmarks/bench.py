@@ -82,10 +82,24 @@ class Workshop:
         """Return the folder of the layer that is generated from the answers."""
         folder = self.folder / "layers" / name
         if not folder.exists():
-            command = [sys.executable, "-B", "-m", "cookiecutter", "--no-input", str(PROJECT)]
-            command += ["--config-file", str(self.config), "--output-dir", str(folder.parent)]
+            command = [
+                sys.executable,
+                "-B",
+                "-m",
+                "cookiecutter",
+                "--no-input",
+                str(PROJECT),
+            ]
+            command += [
+                "--config-file",
+                str(self.config),
+                "--output-dir",
+                str(folder.parent),
+            ]
             command += [f"{key}={value}" for key, value in answers.items()]
-            subprocess.run([*command, f"layer_name={name}"], stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [*command, f"layer_name={name}"], stdout=subprocess.DEVNULL, check=True
+            )
         return str(folder)
 
     def on_caffe(self, part, **job):
@@ -103,7 +117,9 @@ class Workshop:
 def plant(source, folder, edits):
     """Copy a layer's folder into another and edit its module; @ is what stood there."""
     target = folder / source.name
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("harness", "__pycache__"))
+    shutil.copytree(
+        source, target, ignore=shutil.ignore_patterns("harness", "__pycache__")
+    )
     module = target / f"{source.name}.py"
     text = module.read_text(encoding="utf-8")
     for before, after in edits:
@@ -116,15 +132,22 @@ def plant(source, folder, edits):
 
 def gradient(workshop):
     """Forward passes, seconds, mutants found and false alarms of three gradient checks."""
-    layers = {path.parent.name: path.parent for path in sorted(PROJECT.glob("examples/*/tests"))}
+    layers = {
+        path.parent.name: path.parent
+        for path in sorted(PROJECT.glob("examples/*/tests"))
+    }
     for name, answers in STUBS.items():
         if answers["layer_kind"] in GRADIENT_KINDS:
             layers[name] = Path(workshop.bake(name, **answers))
-    tasks = [dict(folder=str(path), mutant=None, seeds=SEEDS) for path in layers.values()]
+    tasks = [
+        dict(folder=str(path), mutant=None, seeds=SEEDS) for path in layers.values()
+    ]
     rows = [(mistake, *row) for mistake, rows in MUTANTS.items() for row in rows]
     mutants = [row for row in rows if row[1] in layers]
     for number, (mistake, layer, name, before, after, *_) in enumerate(mutants):
-        edits = [(before, after)] if isinstance(before, str) else list(zip(before, after))
+        edits = (
+            [(before, after)] if isinstance(before, str) else list(zip(before, after))
+        )
         folder = plant(layers[layer], workshop.folder / "mutants" / str(number), edits)
         tasks.append(dict(folder=folder, mutant=f"{mistake}: {name}", seeds=1))
     results = workshop.on_caffe("gradient", tasks=tasks)
@@ -134,7 +157,11 @@ def gradient(workshop):
 
     def of(method, rows=correct, **wanted):
         wanted["method"] = method
-        return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+        return [
+            row
+            for row in rows
+            if all(row[key] == value for key, value in wanted.items())
+        ]
 
     def total(method, key, **wanted):
         return sum(row[key] for row in of(method, **wanted)) / SEEDS
@@ -153,7 +180,15 @@ def gradient(workshop):
         counts = collections.Counter(row["layer"] for row in alarms)
         names = [f"{layer} ({count} of {SEEDS})" for layer, count in counts.items()]
         notes.append(f"False alarms of {method}: {', '.join(names) or 'none'}.")
-    head = ["method", "forward passes", "of ours", "seconds", "of ours", "mutants found", "alarms"]
+    head = [
+        "method",
+        "forward passes",
+        "of ours",
+        "seconds",
+        "of ours",
+        "mutants found",
+        "alarms",
+    ]
     parts = [table(head, rows), "\n".join(notes)]
     rows = []
     for mistake in MUTANTS:
@@ -163,7 +198,9 @@ def gradient(workshop):
             rows.append([mistake, len(planted) // len(methods), *found])
     parts.append(table(["mutants found, by mistake", "planted", *methods], rows))
     missed = [
-        f"{row['layer']}, {row['mutant']}" for row in of(OURS_ALL, broken) if not row["found"]
+        f"{row['layer']}, {row['mutant']}"
+        for row in of(OURS_ALL, broken)
+        if not row["found"]
     ]
     parts.append(f"Missed by {OURS_ALL}: {'; '.join(missed) or 'none'}.")
     others = [method for method in methods if not method.startswith("ours")]
@@ -186,7 +223,9 @@ def gradient(workshop):
 def growth(workshop):
     """Forward passes and time of check `gradient` by the size of the bottom."""
     layers = {kind: workshop.bake(f"{kind}_stub", layer_kind=kind) for kind in GROWTH}
-    found = workshop.on_caffe("growth", layers=layers, sizes=GROWTH["identity"], repeats=3)
+    found = workshop.on_caffe(
+        "growth", layers=layers, sizes=GROWTH["identity"], repeats=3
+    )
     rows, first = [], {row["kind"]: row for row in reversed(found)}
     for row in found:
         rows.append([
@@ -209,14 +248,20 @@ def bare_template(folder):
     inside = folder / "{{cookiecutter.layer_name}}"
     inside.mkdir(parents=True)
     (folder / "cookiecutter.json").write_text('{"layer_name": "my_layer"}\n')
-    (inside / "{{cookiecutter.layer_name}}.py").write_text('"""{{cookiecutter.layer_name}}"""\n')
+    (inside / "{{cookiecutter.layer_name}}.py").write_text(
+        '"""{{cookiecutter.layer_name}}"""\n'
+    )
     return folder
 
 
 def without_hooks(folder):
     """Copy this template without its hooks."""
     folder.mkdir()
-    for path in (*PROJECT.glob("*.json"), *PROJECT.glob("*.py"), *PROJECT.glob("*_names.txt")):
+    for path in (
+        *PROJECT.glob("*.json"),
+        *PROJECT.glob("*.py"),
+        *PROJECT.glob("*_names.txt"),
+    ):
         shutil.copy(path, folder)
     for name in ("templates", "<<cookiecutter.layer_name>>"):
         shutil.copytree(PROJECT / name, folder / name)
@@ -239,14 +284,19 @@ def generation(workshop):
     """Seconds of the command cookiecutter for this template and for others."""
     templates = {"a template with one file": bare_template(workshop.folder / "bare")}
     templates["this template"] = PROJECT
-    templates["this template without its hooks"] = without_hooks(workshop.folder / "no_hooks")
+    templates["this template without its hooks"] = without_hooks(
+        workshop.folder / "no_hooks"
+    )
     pypackage = pypackage_template(workshop.folder / "pypackage")
     if pypackage:
         templates[f"cookiecutter-pypackage {pypackage[1]}"] = pypackage[0]
     else:
         progress("no cookiecutter-pypackage: pip download does not find it")
     seconds, files = {name: [] for name in templates}, {}
-    caches = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(workshop.folder / "pyc")}
+    caches = {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(workshop.folder / "pyc"),
+    }
     command = [sys.executable, "-m", "cookiecutter", "--no-input"]
     command += ["--config-file", str(workshop.config), "--output-dir"]
     for count in range(GENERATIONS + 1):  # the first is not counted
@@ -266,13 +316,26 @@ def generation(workshop):
     bare = seconds["a template with one file"]
 
     def ratios(values):
-        return min(values) / min(bare), statistics.median(values) / statistics.median(bare)
+        return min(values) / min(bare), statistics.median(values) / statistics.median(
+            bare
+        )
 
     rows = [
-        [name, files[name], f"{min(values):.3f}", *(f"{ratio:.2f}x" for ratio in ratios(values))]
+        [
+            name,
+            files[name],
+            f"{min(values):.3f}",
+            *(f"{ratio:.2f}x" for ratio in ratios(values)),
+        ]
         for name, values in seconds.items()
     ]
-    head = ["template", "files", "best seconds", "best of the first's", "median of the first's"]
+    head = [
+        "template",
+        "files",
+        "best seconds",
+        "best of the first's",
+        "median of the first's",
+    ]
     ours = ratios(seconds["this template"])[0]
     return [table(head, rows), target(
         f"at most {GENERATION} times the template with one file", ours <= GENERATION, f"{ours:.2f}x"
@@ -289,7 +352,9 @@ def speed(workshop):
         for other in set(row["seconds"]) - {"ours"}:
             line = cells.setdefault((row["kind"], row["direction"], other), {})
             line[row["size"]] = row["seconds"]["ours"] / row["seconds"][other]
-    order = sorted(cells, key=lambda key: (KINDS.index(key[0]), key[1] == "backward", key[2]))
+    order = sorted(
+        cells, key=lambda key: (KINDS.index(key[0]), key[1] == "backward", key[2])
+    )
     peer = {kind: text.split("'")[1] for kind, text in PEERS.items()}
     rows = [
         [f"{kind} {direction}", names.get(other, peer.get(kind))]
@@ -307,7 +372,11 @@ def speed(workshop):
         ]
         for row in small
     ]
-    parts.append(table([f"microseconds at {SIZES[0]}", "stub", "C++ layer", "numpy.copyto"], rows))
+    parts.append(
+        table(
+            [f"microseconds at {SIZES[0]}", "stub", "C++ layer", "numpy.copyto"], rows
+        )
+    )
     late = [row for row in small if row["seconds"]["ours"] > SMALL]
     parts.append(target(
         f"at {SIZES[0]} elements at most {SMALL * 1e6:.0f} microseconds", not late,
@@ -317,8 +386,14 @@ def speed(workshop):
     for (kind, direction, other), line in cells.items():
         if other == "floor":
             continue
-        best[kind, direction] = min(line[SIZES[-1]], best.get((kind, direction), float("inf")))
-    slow = [f"{' '.join(key)} ({times(ratio)})" for key, ratio in best.items() if ratio > LARGE]
+        best[kind, direction] = min(
+            line[SIZES[-1]], best.get((kind, direction), float("inf"))
+        )
+    slow = [
+        f"{' '.join(key)} ({times(ratio)})"
+        for key, ratio in best.items()
+        if ratio > LARGE
+    ]
     parts.append(target(
         f"at {SIZES[-1]:,} elements at most {LARGE} times the copy or the C++ layer", not slow,
         "not " + ", ".join(slow) if slow else "all",
@@ -326,7 +401,12 @@ def speed(workshop):
     return parts
 
 
-PARTS = {"gradient": gradient, "growth": growth, "generation": generation, "speed": speed}
+PARTS = {
+    "gradient": gradient,
+    "growth": growth,
+    "generation": generation,
+    "speed": speed,
+}
 
 
 def write(blocks):
@@ -345,7 +425,9 @@ def write(blocks):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write them to README.md, too")
+    parser.add_argument(
+        "--write", action="store_true", help="write them to README.md, too"
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     arguments = parser.parse_args()
     wanted = arguments.parts or list(PARTS)

@@ -39,7 +39,9 @@ def check(layer_net, wanted, arrays, method, rng, stop):
         for weight in layer_net.weights:
             weight.data[...] = rng.randn(*weight.data.shape)
     blobs = [layer_net.net.blobs[name] for name in layer_net.bottoms]
-    checked = [blob for blob, want in zip(blobs, wanted) if want] + list(layer_net.weights)
+    checked = [blob for blob, want in zip(blobs, wanted) if want] + list(
+        layer_net.weights
+    )
     layer, wrong = len(layer_net.net.layers) - 1, None
     for top in [layer_net.net.blobs[name] for name in layer_net.tops]:
         for j in range(top.count):
@@ -62,7 +64,11 @@ def check(layer_net, wanted, arrays, method, rng, stop):
 def _first_wrong(net, layer, top, j, blob, method, stop):
     """Compare the diff of one blob, element by element, with differences of the top's element j."""
     wrong = None
-    value, computed, output = blob.data.reshape(-1), blob.diff.reshape(-1), top.data.reshape(-1)
+    value, computed, output = (
+        blob.data.reshape(-1),
+        blob.diff.reshape(-1),
+        top.data.reshape(-1),
+    )
     for i, gradient in enumerate(computed.astype(np.float64)):
         before, ends = value[i], []
         for step in (method.step, -method.step):

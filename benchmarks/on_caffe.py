@@ -47,7 +47,10 @@ class Layer:
         spec = importlib.util.spec_from_file_location("test_" + self.name, test)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        self.make_bottoms, self.expected_tops = module.make_bottoms, module.expected_tops
+        self.make_bottoms, self.expected_tops = (
+            module.make_bottoms,
+            module.expected_tops,
+        )
 
     def subject(self, caffe, seed=0, make_bottoms=None):
         """Return the harness's Subject."""
@@ -59,7 +62,9 @@ class Layer:
 def counted(caffe, layer):
     """Count the forward passes of the layer's class from now on: a list of one number."""
     python = net.Fragment(layer.path).python
-    layer_class = getattr(importlib.import_module(python.get("module")), python.get("layer"))
+    layer_class = getattr(
+        importlib.import_module(python.get("module")), python.get("layer")
+    )
     forward, count = layer_class.forward, [0]
 
     def counting(self, bottom, top):
@@ -75,7 +80,14 @@ def run_ours(names):
 
     def run(caffe, layer, seed, stop):
         for name in names or checks.names(layer.path):
-            arguments = name, caffe, layer.path, layer.make_bottoms, layer.expected_tops, [seed]
+            arguments = (
+                name,
+                caffe,
+                layer.path,
+                layer.make_bottoms,
+                layer.expected_tops,
+                [seed],
+            )
             outcome, text = checks.run(*arguments)
             if outcome == "fail":
                 return "[%s] %s" % (name, text)
@@ -124,7 +136,9 @@ def verdict(layer, method, seed=0, stop=False):
     if result[0] == "fail":  # Caffe ended the process
         result = [result[1], 0, 0.0]
     row = dict(zip(("text", "forwards", "seconds"), result))
-    return dict(row, found=bool(row["text"]), layer=layer.name, method=method, seed=seed)
+    return dict(
+        row, found=bool(row["text"]), layer=layer.name, method=method, seed=seed
+    )
 
 
 def in_child(function):
@@ -148,7 +162,9 @@ def judge(task):
     with engine.running("real", layer.folder) as caffe:
         subject = layer.subject(caffe)
         pairs = zip(subject.bottoms(checks.BATCHES[0]), subject.fragment.wanted)
-    same = dict(mutant=task["mutant"], elements=sum(array.size for array, want in pairs if want))
+    same = dict(
+        mutant=task["mutant"], elements=sum(array.size for array, want in pairs if want)
+    )
     stop = task["mutant"] is not None
     return [
         dict(verdict(layer, method, seed, stop), **same)
@@ -208,7 +224,8 @@ def growth(job, folder):
 
             layer.make_bottoms = make_bottoms
             found = min(
-                (verdict(layer, OURS) for _ in range(job["repeats"])), key=lambda r: r["seconds"]
+                (verdict(layer, OURS) for _ in range(job["repeats"])),
+                key=lambda r: r["seconds"],
             )
             if found["found"]:
                 sys.exit("growth, %s of %d elements: %s" % (kind, size, found["text"]))
@@ -223,7 +240,9 @@ def growth(job, folder):
                     ways = "forward", "backward"
                     return fastest([only(way, layer_net.net, last) for way in ways])
 
-            rows.append(dict(found, kind=kind, size=size, one_pass=sum(in_child(one_pass))))
+            rows.append(
+                dict(found, kind=kind, size=size, one_pass=sum(in_child(one_pass)))
+            )
     return rows
 
 
@@ -243,7 +262,8 @@ def speed(job, folder):
                     break
             for again in zip(*found):
                 times = {
-                    name: min(row["seconds"][name] for row in again) for name in again[0]["seconds"]
+                    name: min(row["seconds"][name] for row in again)
+                    for name in again[0]["seconds"]
                 }
                 rows.append(dict(again[0], seconds=times, kind=kind, size=size))
     return rows
@@ -279,7 +299,9 @@ def training_net(caffe, fragment, message, arrays):
         )
     made = net.load(caffe, text.encode("utf-8"), fragment.phase)
     for blob, wanted, array in bottoms:
-        (made.params["source of " + blob][0] if wanted else made.blobs[blob]).data[...] = array
+        (made.params["source of " + blob][0] if wanted else made.blobs[blob]).data[
+            ...
+        ] = array
     made.forward()
     made.backward()
     return made, list(made._layer_names).index(message.get("name"))
@@ -291,7 +313,9 @@ def directions(layer, size, peer):
         fragment = net.Fragment(layer.path)
         message, batch = fragment.layer, max(1, size // 48)
         if not fragment.bottoms:
-            epoch = 60 if size <= 10**6 else 2  # batches: the default, or what memory has room for
+            epoch = (
+                60 if size <= 10**6 else 2
+            )  # batches: the default, or what memory has room for
             params = dict(fragment.params, batch_size=batch, samples=epoch * batch)
             message = fragment.with_params(params)
         arrays = [np.random.randn(10, 10, size // 100) for _ in fragment.bottoms]

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from cookiecutter.main import cookiecutter
 
-PROJECT = Path(__file__).resolve().parent.parent
-ENGINES = ["real", "standin"]
+from support.project import PROJECT
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +18,9 @@ def config_file(tmp_path_factory):
     """A cookiecutter configuration that keeps out of the user's own."""
     folder = tmp_path_factory.mktemp("cookiecutter")
     path = folder / "config.yaml"
-    path.write_text(f"cookiecutters_dir: {folder}/templates\nreplay_dir: {folder}/replay\n")
+    path.write_text(
+        f"cookiecutters_dir: {folder}/templates\nreplay_dir: {folder}/replay\n"
+    )
     return path
 
 
@@ -88,7 +89,9 @@ class Verdicts(dict):
         report = Path(folder) / "report.xml"
         if report.exists():
             for case in ElementTree.parse(report).iter("testcase"):
-                outcomes = [child.tag for child in case if child.tag not in ("properties",)]
+                outcomes = [
+                    child.tag for child in case if child.tag not in ("properties",)
+                ]
                 outcomes = [tag for tag in outcomes if not tag.startswith("system-")]
                 self[case.get("name")] = outcomes[0] if outcomes else "passed"
             report.unlink()
@@ -108,7 +111,7 @@ def own_tests(request, tmp_path_factory):
     processes = {}
 
     def start(engine):
-        command = [sys.executable, "tests/warm_pytest.py", "numpy"]
+        command = [sys.executable, "tests/support/warm_pytest.py", "numpy"]
         if engine == "real":
             request.getfixturevalue("with_caffe")
             command[:1] = [

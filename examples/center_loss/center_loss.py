@@ -54,7 +54,9 @@ class CenterLossLayer(caffe.Layer):
                 % (type(self).__name__, self.params["classes"])
             )
         if len(self.blobs) == 0:
-            self.blobs.add_blob(self.params["classes"], _by_sample(bottom[0].data).shape[1])
+            self.blobs.add_blob(
+                self.params["classes"], _by_sample(bottom[0].data).shape[1]
+            )
             self.blobs[0].data[...] = 0
 
     def reshape(self, bottom, top):
@@ -70,7 +72,14 @@ class CenterLossLayer(caffe.Layer):
         if shape != (labels, dims):
             raise ValueError(
                 "%s: expected %s of shape (N, %d) and N of %s, got %s and %d"
-                % (type(self).__name__, self.BOTTOMS[0], dims, self.BOTTOMS[1], shape, labels)
+                % (
+                    type(self).__name__,
+                    self.BOTTOMS[0],
+                    dims,
+                    self.BOTTOMS[1],
+                    shape,
+                    labels,
+                )
             )
         if np.shape(getattr(self, "difference", None)) != shape:
             self.difference = np.zeros(shape, np.float32)
@@ -90,8 +99,12 @@ class CenterLossLayer(caffe.Layer):
                 "%s: expected %s from 0 to %d, got %d"
                 % (type(self).__name__, self.BOTTOMS[1], len(centers) - 1, wrong[0])
             )
-        np.subtract(_by_sample(bottom[0].data), centers[self.label], out=self.difference)
-        top[0].data[...] = np.vdot(self.difference, self.difference) / (2.0 * len(self.label))
+        np.subtract(
+            _by_sample(bottom[0].data), centers[self.label], out=self.difference
+        )
+        top[0].data[...] = np.vdot(self.difference, self.difference) / (
+            2.0 * len(self.label)
+        )
 
     def backward(self, top, propagate_down, bottom):
         """Compute dE/dx = dE/dloss * (x - c_label) / N; add -dE/dx to the diff of c_label.
@@ -139,18 +152,28 @@ def _parse_param_str(layer):
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
-            near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)
+            near = difflib.get_close_matches(
+                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
+            )
             expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
+            raise ValueError(
+                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
+            )
     params = {}
     for key, row in layer.PARAMS.items():
         kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (prefix, kind.__name__, key)
+        expected = "%s: expected a value of type %s for the key %r" % (
+            prefix,
+            kind.__name__,
+            key,
+        )
         if key not in given and len(row) == 1:
             raise ValueError("%s, got none" % expected)
         value = given[key] if key in given else copy.deepcopy(row[1])
         if not _fits(value, kind):
-            raise ValueError("%s, got %.60r (%s)" % (expected, value, type(value).__name__))
+            raise ValueError(
+                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
+            )
         params[key] = float(value) if kind is float else value
     return params
 

@@ -85,7 +85,9 @@ class ContrastiveLossLayer(caffe.Layer):
         missing = np.maximum(0, self.params["margin"] - d)
         push = np.divide(missing, d, out=np.zeros_like(d), where=d > 0)
         self.pull = np.where(similar == 1, 1, -push)
-        top[0].data[...] = np.sum(np.where(similar == 1, d, missing) ** 2) / (2.0 * len(d))
+        top[0].data[...] = np.sum(np.where(similar == 1, d, missing) ** 2) / (
+            2.0 * len(d)
+        )
 
     def backward(self, top, propagate_down, bottom):
         """Compute dE/da = dE/dloss * pull (a - b) / N, and dE/db = -dE/da.
@@ -101,7 +103,9 @@ class ContrastiveLossLayer(caffe.Layer):
         scale = (self.pull * top[0].diff / len(self.pull))[:, np.newaxis]
         for i, sign in ((0, 1), (1, -1)):
             if propagate_down[i]:
-                np.multiply(self.difference, sign * scale, out=_by_sample(bottom[i].diff))
+                np.multiply(
+                    self.difference, sign * scale, out=_by_sample(bottom[i].diff)
+                )
 
 
 def _by_sample(array):
@@ -131,18 +135,28 @@ def _parse_param_str(layer):
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
-            near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)
+            near = difflib.get_close_matches(
+                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
+            )
             expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
+            raise ValueError(
+                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
+            )
     params = {}
     for key, row in layer.PARAMS.items():
         kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (prefix, kind.__name__, key)
+        expected = "%s: expected a value of type %s for the key %r" % (
+            prefix,
+            kind.__name__,
+            key,
+        )
         if key not in given and len(row) == 1:
             raise ValueError("%s, got none" % expected)
         value = given[key] if key in given else copy.deepcopy(row[1])
         if not _fits(value, kind):
-            raise ValueError("%s, got %.60r (%s)" % (expected, value, type(value).__name__))
+            raise ValueError(
+                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
+            )
         params[key] = float(value) if kind is float else value
     return params
 

@@ -125,18 +125,28 @@ def _parse_param_str(layer):
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
-            near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)
+            near = difflib.get_close_matches(
+                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
+            )
             expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
+            raise ValueError(
+                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
+            )
     params = {}
     for key, row in layer.PARAMS.items():
         kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (prefix, kind.__name__, key)
+        expected = "%s: expected a value of type %s for the key %r" % (
+            prefix,
+            kind.__name__,
+            key,
+        )
         if key not in given and len(row) == 1:
             raise ValueError("%s, got none" % expected)
         value = given[key] if key in given else copy.deepcopy(row[1])
         if not _fits(value, kind):
-            raise ValueError("%s, got %.60r (%s)" % (expected, value, type(value).__name__))
+            raise ValueError(
+                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
+            )
         params[key] = float(value) if kind is float else value
     return params
 

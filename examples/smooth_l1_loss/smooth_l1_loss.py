@@ -29,7 +29,12 @@ class SmoothL1LossLayer(caffe.Layer):
     the weights are those of py-faster-rcnn's SmoothL1Loss, whose RPN has sigma = 3.
     """
 
-    BOTTOMS = ["bbox_pred", "bbox_targets", "bbox_inside_weights", "bbox_outside_weights"]
+    BOTTOMS = [
+        "bbox_pred",
+        "bbox_targets",
+        "bbox_inside_weights",
+        "bbox_outside_weights",
+    ]
     TOPS = ["smooth_l1_loss"]
     # The keys of param_str: (type, default), or (type,) where the key is required.
     PARAMS = {
@@ -60,7 +65,13 @@ class SmoothL1LossLayer(caffe.Layer):
             if shape != other:
                 raise ValueError(
                     "%s: expected %s and %s of one shape, got %s and %s"
-                    % (type(self).__name__, self.BOTTOMS[0], self.BOTTOMS[i], shape, other)
+                    % (
+                        type(self).__name__,
+                        self.BOTTOMS[0],
+                        self.BOTTOMS[i],
+                        shape,
+                        other,
+                    )
                 )
         if np.shape(getattr(self, "half", None)) != shape:
             self.half, self.rest = np.zeros((2,) + shape, np.float32)
@@ -120,18 +131,28 @@ def _parse_param_str(layer):
         raise ValueError(text % (prefix, layer.param_str))
     for key in given:
         if key not in layer.PARAMS:
-            near = difflib.get_close_matches("%.60s" % (key,), sorted(layer.PARAMS), 1, 0)
+            near = difflib.get_close_matches(
+                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
+            )
             expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError("%s: expected %s, got the unknown %.60r" % (prefix, expected, key))
+            raise ValueError(
+                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
+            )
     params = {}
     for key, row in layer.PARAMS.items():
         kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (prefix, kind.__name__, key)
+        expected = "%s: expected a value of type %s for the key %r" % (
+            prefix,
+            kind.__name__,
+            key,
+        )
         if key not in given and len(row) == 1:
             raise ValueError("%s, got none" % expected)
         value = given[key] if key in given else copy.deepcopy(row[1])
         if not _fits(value, kind):
-            raise ValueError("%s, got %.60r (%s)" % (expected, value, type(value).__name__))
+            raise ValueError(
+                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
+            )
         params[key] = float(value) if kind is float else value
     return params
 

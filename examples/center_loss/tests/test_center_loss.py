@@ -7,7 +7,10 @@ def test_center_loss(check):
 
 def make_bottoms(rng, batch):
     """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
-    return [rng.randn(batch, 6), rng.randint(0, 4, batch)]  # several samples of one class
+    return [
+        rng.randn(batch, 6),
+        rng.randint(0, 4, batch),
+    ]  # several samples of one class
 
 
 def expected_tops(bottoms, params):

@@ -10,7 +10,9 @@ def test_contrastive_loss(check):
 def make_bottoms(rng, batch):
     """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
     a = rng.randn(batch, 4)
-    b = a + rng.uniform(0, 1, (batch, 1)) * rng.randn(batch, 4)  # within the margin and beyond
+    b = a + rng.uniform(0, 1, (batch, 1)) * rng.randn(
+        batch, 4
+    )  # within the margin and beyond
     similar = rng.randint(0, 2, batch)
     b[0], similar[0] = a[0], 0  # no direction to part in
     return [a, b, similar]

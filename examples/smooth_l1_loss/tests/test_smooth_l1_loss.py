@@ -8,7 +8,12 @@ def test_smooth_l1_loss(check):
 def make_bottoms(rng, batch):
     """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
     pred, targets = 0.2 * rng.randn(2, batch, 8)  # 1 / sigma^2 is 0.11
-    return [pred, targets, rng.choice([0, 0.5, 1], pred.shape), rng.uniform(0, 2, pred.shape)]
+    return [
+        pred,
+        targets,
+        rng.choice([0, 0.5, 1], pred.shape),
+        rng.uniform(0, 2, pred.shape),
+    ]
 
 
 def expected_tops(bottoms, params):

@@ -26,7 +26,10 @@ def expected_tops(bottoms, params):
     loss, count = 0, 0
     for scores, label in zip(*bottoms):
         for place in np.ndindex(scores.shape[1:]):
-            s, y = [scores[(c,) + place] for c in range(len(scores))], label[(0,) + place]
+            s, y = (
+                [scores[(c,) + place] for c in range(len(scores))],
+                label[(0,) + place],
+            )
             if y != params["ignore_label"]:
                 loss += math.log(sum(math.exp(other - s[int(y)]) for other in s))
                 count += 1

@@ -1,0 +1,597 @@
+"""What holds for any correct Caffe layer: a table of checks, each a function of a Subject.
+
+A check raises Failure with a text for the author of the layer, and knows of the layer only what
+its fragment says.
+"""
+
+import importlib
+import itertools
+import os
+import sys
+import textwrap
+import traceback
+
+import numpy as np
+
+from . import diagnosis, engine, gradient, net, plot, sources
+from .net import Failure
+from .subject import (
+    BATCHES,
+    DRAWS,
+    EXACT,
+    ROWS,
+    Subject,
+    Unchecked,
+    all_equal,
+    same,
+    show,
+)
+from .weights import check_weights, move_weights
+
+MOST_COMBINATIONS = (
+    4  # wanted bottoms up to which every combination of propagate_down is tried
+)
+
+
+def check_load(subject):
+    """The fragment loads as it stands."""
+    fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
+    text = "".join(
+        net.source("Input", blob, array.shape)
+        for blob, array in zip(unique_bottoms(fragment), arrays)
+    )
+    subject.reseed()
+    loaded = net.load(
+        subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
+    )
+    if len(loaded.params) and not wants_gradient(fragment):
+        raise Unchecked(
+            "it has weights that no check looks at: write a param { } for each"
+        )
+
+
+def unique_bottoms(fragment):
+    """Return each bottom's name once: a layer may take a blob twice."""
+    return sorted(set(fragment.bottoms), key=fragment.bottoms.index)
+
+
+def check_shapes(subject):
+    """Every top has a shape and finite numbers at every batch size."""
+    for batch in BATCHES:
+        arrays = subject.bottoms(batch)
+        layer_net = subject.net(arrays)
+        for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
+            if not top.size:
+                raise Failure(
+                    "batch %d: top %s has no elements, its shape is %s"
+                    % (batch, name, top.shape)
+                )
+            if not np.all(np.isfinite(top)):
+                where = tuple(np.argwhere(~np.isfinite(top))[0])
+                raise Failure(
+                    "batch %d: top %s is %s at %s" % (batch, name, top[where], where)
+                )
+
+
+def check_forward(subject):
+    """Forward leaves its bottoms alone and depends on nothing else; nets do not share state."""
+    for draw in range(0, DRAWS, 2):
+        arrays, others = [subject.bottoms(BATCHES[0], i) for i in (draw, draw + 1)]
+        check_forward_of(subject, arrays, others)
+
+
+def check_forward_of(subject, arrays, others):
+    """Run forward on two different draws of bottoms, in two nets, and compare."""
+    layer_net, other_net = subject.net(arrays), subject.net(arrays)
+    first = subject.forward(layer_net, arrays)
+    same(
+        "forward changed its bottom",
+        layer_net.bottoms,
+        layer_net.bottom_data(),
+        arrays,
+        EXACT,
+    )
+    diffs = subject.top_diffs(first), subject.diffs_like(arrays)
+    gradient_before = layer_net.backward(*diffs)
+    for what, run in (
+        ("forward run again", layer_net),
+        ("forward after one on other bottoms", layer_net),
+        ("forward of a second net of the same layer", other_net),
+    ):
+        found = subject.forward(run, arrays)
+        same(what + " gave another top for the same bottoms:", run.tops, found, first)
+        subject.forward(layer_net, others)
+    larger = subject.bottoms(BATCHES[1])
+    for second, bottoms in ((other_net, others), (subject.net(larger), larger)):
+        subject.forward(layer_net, arrays)
+        subject.forward(second, bottoms)
+        same(
+            "after a forward of a second net of the same layer, backward gave another diff of",
+            layer_net.variables,
+            layer_net.backward(*diffs),
+            gradient_before,
+        )
+    keeps_loss_weight(subject, layer_net, arrays)
+
+
+def keeps_loss_weight(subject, layer_net, arrays):
+    """Raise Failure if a pass writes the diff of a loss, where Caffe keeps loss_weight."""
+    weights = subject.fragment.layer.all("loss_weight")
+    losses = [i for i, weight in enumerate(weights) if weight]
+    names = [layer_net.tops[i] for i in losses]
+    kept = [
+        np.float32(subject.rng.rand(*layer_net.top_diff(name).shape)) for name in names
+    ]
+    for what, run in (
+        ("forward", lambda: subject.forward(layer_net, arrays)),
+        ("backward", layer_net.net.backward),
+    ):
+        for name, diff in zip(names, kept):
+            layer_net.top_diff(name)[...] = diff
+        run()
+        found = [layer_net.top_diff(name) for name in names]
+        text = "%s wrote the diff, in which Caffe keeps loss_weight, of top" % what
+        same(text, names, found, kept, EXACT, ("after", "before"))
+
+
+def check_batch(subject):
+    """The same net follows a larger and a smaller batch, forward and backward."""
+    layer_net = subject.net(subject.bottoms(BATCHES[0]))
+    for before, batch in zip(BATCHES, BATCHES[1:] + BATCHES[:1]):
+        subject.forward(layer_net, subject.bottoms(before, draw=before))
+        arrays = subject.bottoms(batch, draw=batch)
+        fresh = subject.net(arrays)
+        what = "after batch %d, at batch %d, " % (before, batch)
+        tops = subject.forward(fresh, arrays)
+        same(
+            what + "another top than in a new net",
+            fresh.tops,
+            subject.forward(layer_net, arrays),
+            tops,
+        )
+        if any(subject.fragment.wanted):
+            diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
+            same(
+                what + "another gradient than in a new net, of",
+                fresh.variables,
+                layer_net.backward(*diffs),
+                fresh.backward(*diffs),
+            )
+
+
+def check_expected_tops(subject):
+    """Forward gives what the author's expected_tops says."""
+    for draw, batch in enumerate(BATCHES):
+        arrays = subject.bottoms(batch, draw)
+        layer_net = subject.net(arrays)
+        tops = subject.forward(layer_net, arrays)
+        for name, top, expected in zip(
+            layer_net.tops, tops, subject.expected(layer_net, arrays)
+        ):
+            if expected is None:
+                continue
+            expected = np.asarray(expected, np.float64)
+            if expected.size == top.size == 1:
+                expected = expected.reshape(top.shape)
+            if expected.shape != top.shape:
+                raise Failure(
+                    "top %s has the shape %s, expected_tops says %s"
+                    % (name, top.shape, expected.shape)
+                )
+            tolerance = 1e-4 * np.abs(expected) + 3e-6 * np.max(np.abs(expected))
+            same(
+                "forward and expected_tops differ in top",
+                [name],
+                [top],
+                [expected],
+                [tolerance + 1e-7],
+                ("forward", "expected"),
+            )
+
+
+def check_gradient(subject):
+    """Backward gives the slopes of forward, for every wanted bottom and every weight."""
+    unmeasured = []
+    for draw in range(DRAWS):
+        batch = BATCHES[draw % len(BATCHES)]
+        arrays = subject.bottoms(batch, draw)
+        layer_net = subject.net(arrays)
+        if draw:
+            move_weights(layer_net, subject.rng)
+        tops = subject.forward(layer_net, arrays)
+        need_same_tops(subject, layer_net, arrays, tops)
+        data = layer_net.bottom_data()
+        same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
+        top_diffs = subject.top_diffs(tops, draw)
+        others = [np.float32(-0.7) * diff for diff in top_diffs]
+        diffs = subject.backward(layer_net, top_diffs, arrays)
+        after = layer_net.bottom_data()
+        same(
+            "backward changed the data of bottom", layer_net.bottoms, after, data, EXACT
+        )
+        mistakes = [
+            mistaken(layer_net.tops, tops, given) for given in (top_diffs, others)
+        ]
+        instead = [taken for pairs in mistakes for _, taken in pairs]
+        values = arrays + [weight.data.copy() for weight in layer_net.weights]
+        checked = subject.checked(layer_net)
+        for i in checked:
+            name, run = (
+                layer_net.variables[i],
+                forward_of(subject, layer_net, arrays, i),
+            )
+            point = run, values[i], diffs[i], tops, top_diffs, subject.rng
+            if subject.pictures and not draw:
+                layer = subject.fragment.layer.get("name")
+                plot.save(
+                    subject.pictures, layer, name, diffs[i], gradient.measure(*point)
+                )
+            try:
+                found = gradient.check(*point, others=instead)
+            except gradient.AllKinks:
+                unmeasured.append(name)
+                found = None
+            need_same_tops(subject, layer_net, arrays, tops)
+            if found:
+                lines = [gradient_table(name, found)]
+                if found.measured is not None:
+                    again = layer_net.backward(others, subject.diffs_like(arrays))[i]
+                    texts = [text for text, _ in mistakes[0]]
+                    rest = [
+                        (layer_net.variables[j], diffs[j]) for j in checked if j != i
+                    ]
+                    numbers = numbers_of(subject.fragment, batch, values[i])
+                    case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
+                    lines += diagnosis.explain(case)
+                if (
+                    len(arrays) > 1
+                    and i < len(arrays)
+                    and np.all(values[i] == np.round(values[i]))
+                ):
+                    text = "%s holds whole numbers; labels want propagate_down: false"
+                    lines.append(text % name)
+                raise Failure("\n  ".join(lines))
+    for name in unmeasured:
+        if unmeasured.count(name) == DRAWS:
+            raise Unchecked(
+                "the gradient of %s cannot be measured: forward has a kink at each of its "
+                "elements; let make_bottoms give other values" % name
+            )
+
+
+def need_same_tops(subject, layer_net, arrays, tops):
+    """Raise Failure if forward gives other tops than before, for the same bottoms."""
+    what = "the gradient cannot be measured: the same bottoms gave another top"
+    same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+
+
+def forward_of(subject, layer_net, arrays, i):
+    """Return forward as a function of variable i alone: a bottom, or one of the weights."""
+
+    def of_bottom(array):
+        return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
+
+    def of_weight(array):
+        weight = layer_net.weights[i - len(arrays)]
+        before = weight.data.copy()
+        weight.data[...] = array
+        tops = subject.forward(layer_net, arrays)
+        weight.data[...] = before
+        return tops
+
+    return of_bottom if i < len(arrays) else of_weight
+
+
+def mistaken(names, tops, top_diffs):
+    """Return pairs: what a layer may take for the top diffs by mistake, in words and as arrays."""
+    found = [
+        ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
+        ("the top's diff is squared", np.square),
+        ("it uses the absolute value of the top's diff", np.abs),
+    ]
+    found = [(text, [change(diff) for diff in top_diffs]) for text, change in found]
+    found.append(("it uses the top's data instead of its diff", tops))
+    if 1 < len(tops) <= MOST_COMBINATIONS:
+        for forgotten, name in enumerate(names):
+            others = [diff * (j != forgotten) for j, diff in enumerate(top_diffs)]
+            found.append(("the diff of top %s is forgotten" % name, others))
+    return found
+
+
+def numbers_of(fragment, batch, array):
+    """Return pairs: what a wrong factor may come from, in words and as a number."""
+    shape = array.shape
+    found = [("the batch size", batch)]
+    found += [
+        ("the length of axis %d" % i, n) for i, n in enumerate(shape) if i or n != batch
+    ]
+    last = len(shape) - 1
+    found += [
+        ("the product of axes %d to %d" % (i, last), np.prod(shape[i:]))
+        for i in range(last)
+    ]
+    found += [("loss_weight", weight) for weight in fragment.layer.all("loss_weight")]
+    found += [
+        ("the key %s" % key, value) for key, value in sorted(fragment.params.items())
+    ]
+    found += [
+        ("the exponent of a square", 2),
+        ("the number of bottoms", len(fragment.bottoms)),
+    ]
+    found += [("the number of tops", len(fragment.tops))]
+    numbers = [
+        (name, n) for name, n in found if isinstance(n, (int, float, np.integer))
+    ]
+    return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
+
+
+def gradient_table(name, found):
+    """Return the message for a wrong gradient."""
+    lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
+    lines.append(
+        "  %-16s %13s %13s %11s %8s"
+        % ("index", "backward", "measured", "error", "ratio")
+    )
+    for index, slope in found.rows[:ROWS]:
+        ratio = slope.layers / slope.measured if slope.measured else np.inf
+        where = "direction" if index is None else show(index)
+        lines.append(
+            "  %-16s %13.6g %13.6g %11.3g %8.4g"
+            % (where, slope.layers, slope.measured, -slope.residual, ratio)
+        )
+    return "\n".join(lines)
+
+
+def check_propagate_down(subject):
+    """A bottom that is off keeps its diff, and all others get the same gradient as before."""
+    arrays, wanted = subject.bottoms(BATCHES[0]), subject.fragment.wanted
+    complete = subject.net(arrays)
+    tops = subject.forward(complete, arrays)
+    top_diffs, garbage = subject.top_diffs(tops), subject.diffs_like(arrays)
+    diffs = complete.backward(top_diffs, garbage)
+    for flags in combinations(wanted):
+        layer_net = subject.net(arrays, flags=flags)
+        subject.forward(layer_net, arrays)
+        found = layer_net.backward(top_diffs, garbage)
+        what = "with propagate_down %s, " % ", ".join(
+            str(flag).lower() for flag in flags
+        )
+        for i, name in enumerate(layer_net.variables):
+            if i >= len(arrays) or flags[i]:
+                same(what + "another gradient of", [name], [found[i]], [diffs[i]])
+            else:
+                kept, columns = garbage[i].astype(np.float32), ("after", "before")
+                same(
+                    what + "backward wrote the diff of",
+                    [name],
+                    [found[i]],
+                    [kept],
+                    EXACT,
+                    columns,
+                )
+
+
+def combinations(wanted):
+    """Return the propagate_downs to try: of many wanted bottoms none, all, each on, each off."""
+    on = [i for i, want in enumerate(wanted) if want]
+    if len(on) <= MOST_COMBINATIONS:
+        chosen = [c for n in range(len(on) + 1) for c in itertools.combinations(on, n)]
+    else:
+        chosen = (
+            [(), tuple(on)] + [(i,) for i in on] + [tuple(set(on) - {i}) for i in on]
+        )
+    return [[i in some for i in range(len(wanted))] for some in chosen]
+
+
+def check_counts(subject):
+    """Another number of bottoms or tops is refused, or it makes a difference."""
+    arrays, tops = subject.bottoms(BATCHES[0]), len(subject.fragment.tops)
+    reference = subject.forward(subject.net(arrays), arrays)
+    extra = arrays[-1] if arrays else np.zeros((BATCHES[0], 3), np.float32)
+    for changed in (arrays + [extra], arrays[:-1]):
+        if len(changed) != len(arrays):
+            what = "%d bottoms instead of %d" % (len(changed), len(arrays))
+            refused(what, subject, changed, tops, reference)
+    for count in (tops + 1, tops - 1):
+        what = "%d tops instead of %d" % (count, tops)
+        refused(what, subject, arrays, count, reference)
+
+
+def refused(what, subject, arrays, tops, reference):
+    """Raise Failure if the layer takes these counts without a word and without using them."""
+    try:
+        layer_net = subject.net(arrays, tops=tops)
+        used = [layer_net.net.blobs[top].count for top in layer_net.tops]
+        found = subject.forward(layer_net, arrays) if all(used) else []
+        if len(arrays) > len(subject.fragment.bottoms):
+            moved = [arrays[:-1] + [arrays[-1] + shift] for shift in (1, -1)]
+            moved = [subject.forward(subject.net(m, tops=tops), m) for m in moved]
+            used = [any(not all_equal(found, other) for other in moved)]
+        elif len(arrays) < len(subject.fragment.bottoms):
+            used = [not all_equal(found, reference)]
+    except Exception:
+        return
+    if not all(used):
+        raise Failure(
+            "the layer takes %s and ignores it: setup must check the counts" % what
+        )
+
+
+# What stands in for a value of another type, such that no conversion takes it by accident.
+MISTYPED = ((bool, "no"), ((int, float), {}), (list, 7), (dict, 7), (object, []))
+
+
+def check_param_str(subject):
+    """Unknown and mistyped keys are refused; a missing key is, or the layer works without it."""
+    fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
+    cases = [("the unknown key no_such_key", dict(fragment.params, no_such_key=1))]
+    for key, value in fragment.params.items():
+        other = next(other for kind, other in MISTYPED if isinstance(value, kind))
+        cases.append(
+            (
+                "%r for %r instead of %r" % (other, str(key), value),
+                dict(fragment.params, **{str(key): other}),
+            )
+        )
+    for what, params in cases:
+        try:
+            layer_net = subject.net(arrays, layer=fragment.with_params(params))
+            subject.forward(layer_net, arrays)
+        except Exception:
+            continue
+        raise Failure("param_str with %s was taken: expected an exception" % what)
+    for key in fragment.params:
+        params = dict(fragment.params)
+        del params[key]
+        try:
+            layer_net = subject.net(arrays, layer=fragment.with_params(params))
+        except Exception:
+            continue
+        try:
+            subject.forward(layer_net, arrays)
+        except Exception as error:
+            raise Failure(
+                "param_str without %r loads and fails in forward: expected an exception "
+                "from setup, or a default (%s: %s)"
+                % (str(key), type(error).__name__, error)
+            )
+
+
+def always(fragment):
+    return True
+
+
+def has_bottoms(fragment):
+    return bool(fragment.bottoms)
+
+
+def is_source(fragment):
+    return not fragment.bottoms
+
+
+def has_weights(fragment):
+    return bool(fragment.layer.all("param"))
+
+
+def wants_gradient(fragment):
+    return any(fragment.wanted) or has_weights(fragment)
+
+
+# name of the check, its function, whether it applies to a fragment
+CHECKS = (
+    ("load", check_load, always),
+    ("shapes", check_shapes, always),
+    ("forward", check_forward, has_bottoms),
+    ("batch", check_batch, has_bottoms),
+    ("sequence", sources.check_sequence, is_source),
+    (
+        "phases",
+        sources.check_phases,
+        lambda f: is_source(f) and not f.layer.all("include"),
+    ),
+    ("ranks", sources.check_ranks, lambda f: is_source(f) and f.phase == 0),
+    (
+        "batch_size",
+        sources.check_batch_size,
+        lambda f: is_source(f) and "batch_size" in f.params,
+    ),
+    ("expected_tops", check_expected_tops, always),
+    ("gradient", check_gradient, wants_gradient),
+    ("propagate_down", check_propagate_down, wants_gradient),
+    ("weights", check_weights, has_weights),
+    ("counts", check_counts, always),
+    ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
+)
+
+
+def names(path):
+    """Return the names of the checks that apply to the fragment in a file."""
+    try:
+        fragment = net.Fragment(path)
+    except Exception:
+        return ["load"]
+    return [name for name, _, applies in CHECKS if applies(fragment)]
+
+
+def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
+    """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail.
+
+    `pictures` is the folder for pictures of the gradients, if they are wanted.
+    """
+    function = dict((check, function) for check, function, _ in CHECKS)[name]
+    again = ""
+    try:
+        fragment = net.Fragment(path)
+        import_layer(caffe, fragment)
+        for seed in seeds:
+            again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
+            function(
+                Subject(caffe, fragment, make_bottoms, expected_tops, seed, pictures)
+            )
+    except KeyboardInterrupt:
+        raise
+    except Unchecked as reason:
+        return ["skip", str(reason)]
+    except BaseException as error:
+        return ["fail", wrapped(again + describe(error, os.path.dirname(path)))]
+    return ["pass", ""]
+
+
+def wrapped(text):
+    """Return a text with lines that fit into 100 columns, further lines indented."""
+    lines = []
+    for line in text.splitlines():
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        lines += (
+            textwrap.wrap(
+                line,
+                100,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            if len(line) > 100
+            else [line]
+        )
+    return "\n".join(lines)
+
+
+def import_layer(caffe, fragment):
+    """Import the module and class that the fragment names; Caffe's own messages hide the reason."""
+    module, name = fragment.python.get("module"), fragment.python.get("layer")
+    place = "%s: expected the class %s in the module %s" % (
+        os.path.basename(fragment.path),
+        name,
+        module,
+    )
+    try:
+        layer = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise Failure(place + ", but importing it fails: %s" % error)
+    if layer is None:
+        raise Failure(place + ", which has none of that name")
+    if not isinstance(layer, type) or not issubclass(layer, caffe.Layer):
+        raise Failure(place + " to be a caffe.Layer")
+    own = [base for base in layer.__mro__ if base not in caffe.Layer.__mro__]
+    for method in ("setup", "reshape", "forward"):
+        if not any(method in vars(base) for base in own):
+            raise Failure(place + " to have the method " + method)
+
+
+def describe(error, folder):
+    """Return a message, for an exception from the author's files with the lines it came from."""
+    if isinstance(error, Failure):
+        return str(error)
+    lines = ["%s: %s" % (type(error).__name__, error)]
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    harness = os.path.dirname(os.path.abspath(__file__))
+    own = [
+        f for f in frames if f[0].startswith(folder) and not f[0].startswith(harness)
+    ]
+    if not own and frames[-1][0].startswith(harness):
+        own = frames[-1:]
+    for path, line, function, text in own:
+        lines.append(
+            "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
+        )
+    return engine.with_hint("\n".join(lines))

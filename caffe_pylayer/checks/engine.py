@@ -1,0 +1,144 @@
+"""Which Caffe runs the checks, real or stand-in, and how a check is kept from spoiling others."""
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import sys
+import tempfile
+import traceback
+import warnings
+
+from . import standin
+
+NAMES = ("real", "standin")
+HINTS = (  # what Caffe says, and what to do
+    (
+        "Check failed: data_",
+        "reshape must give every top its shape: top[i].reshape(...)",
+    ),
+    (
+        "Check failed: diff_",
+        "reshape must give every top its shape: top[i].reshape(...)",
+    ),
+    (
+        "to_python (by-value)",
+        "bottom and top cannot be iterated: use range(len(bottom))",
+    ),
+    (
+        "Invalid index type",
+        "bottom and top are indexed with plain ints: bottom[int(i)]",
+    ),
+    (
+        "rvalue of type int",
+        "sizes are single plain ints: top[0].reshape(*[int(n) for n in shape])",
+    ),
+)
+
+
+class NoCaffe(Exception):
+    """Real Caffe was asked for and is not there."""
+
+
+def choose(wanted=None):
+    """Return the engine's name and a line that says why; NoCaffe if the one wanted is not there."""
+    if wanted not in (None,) + NAMES:
+        raise NoCaffe("expected CAFFE_ENGINE to be real or standin, got %r" % wanted)
+    if wanted == "standin":
+        return "standin", "numpy stand-in, as asked for"
+    caffe, missing = find_caffe()
+    if not missing:
+        return "real", "real Caffe %s, %s" % (
+            getattr(caffe, "__version__", ""), os.path.dirname(caffe.__file__)
+        )  # fmt: skip
+    if wanted == "real":
+        raise NoCaffe("real Caffe was asked for, but %s" % missing)
+    return "standin", "numpy stand-in, because %s" % missing
+
+
+def find_caffe():
+    """Return the module caffe and None, or None and why it is not real Caffe."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        import caffe
+    except Exception as error:
+        return None, "import caffe fails: %s" % error
+    where = (
+        getattr(caffe, "__file__", None) or list(getattr(caffe, "__path__", ["?"]))[0]
+    )
+    if not hasattr(caffe, "Net") or not hasattr(caffe, "Layer"):
+        return (
+            None,
+            "the caffe in %s is not Caffe (PyPI's caffe is an empty placeholder)"
+            % where,
+        )
+    if "Python" not in caffe.layer_type_list():
+        return None, "the Caffe in %s is built without WITH_PYTHON_LAYER := 1" % where
+    return caffe, None
+
+
+@contextlib.contextmanager
+def running(engine, folder):
+    """Give the module caffe; modules in folder are imported afresh, and forgotten at the end."""
+    path, writes = list(sys.path), sys.dont_write_bytecode
+    names = [file[:-3] for file in os.listdir(folder) if file.endswith(".py")]
+    shadowed = {name: sys.modules.pop(name, None) for name in names}
+    shadowed["caffe"] = sys.modules.get("caffe")
+    if engine == "standin":
+        standin.install()
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    getattr(importlib, "invalidate_caches", int)()
+    try:
+        yield importlib.import_module("caffe")
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, writes
+        for name, module in shadowed.items():
+            sys.modules.pop(name, None)
+            if module:
+                sys.modules[name] = module
+
+
+def with_hint(text):
+    """Return the text of an error of Caffe with a line that says what to do, where one is known."""
+    hints = [hint for words, hint in HINTS if words in text]
+    return "\n  ".join([text] + hints[:1])
+
+
+def isolated(function):
+    """Return what function returns, a list of strings, run in a child that Caffe may abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    read, write = os.pipe()
+    with tempfile.TemporaryFile() as log:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # fork beside idle numpy threads
+            child = os.fork()
+        if child == 0:
+            try:
+                import resource  # where there is fork, there is this
+
+                os.dup2(log.fileno(), 2)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                with os.fdopen(write, "w") as pipe:
+                    pipe.write(json.dumps(function()))
+                sys.stdout.flush()
+                sys.stderr.flush()
+            except BaseException:
+                traceback.print_exc(file=os.fdopen(2, "w", 1))
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            result = pipe.read()
+        status = os.waitpid(child, 0)[1]
+        log.seek(0)
+        lines = log.read().decode("utf-8", "replace").splitlines()
+    if result:
+        return json.loads(result)
+    reason = re.compile(r"F\d{4} .*\] |.*(Check failed|Error parsing|already exists)")
+    why = [line.split("] ", 1)[-1] for line in lines if reason.match(line)]
+    why = why or lines[-5:] or ["it did not say why"]
+    why = with_hint("\n".join(why))
+    return ["fail", "Caffe ended the process (signal %d): %s" % (status & 127, why)]

@@ -1,0 +1,226 @@
+"""The fragment, and nets of its one layer, built the same on real Caffe and on the stand-in."""
+
+import ast
+import json
+import os
+import tempfile
+
+import numpy as np
+
+from . import prototxt
+
+# Fields that place the layer in its author's net; in nets of its own they are set anew.
+PLACE = ("bottom", "top", "propagate_down", "loss_weight", "include", "exclude")
+
+
+class Failure(Exception):
+    """A check found the layer wrong; the message is all that the user sees."""
+
+
+class Fragment(object):
+    """The one `layer { ... }` of a prototxt file."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "rb") as stream:
+            self.text = stream.read()
+        name = os.path.basename(path)
+        try:
+            layers = prototxt.load(path).all("layer")
+        except ValueError as error:
+            raise Failure(str(error).replace(path, name))
+        types = ", ".join(str(layer.get("type")) for layer in layers)
+        if types != "Python":
+            raise Failure(
+                "%s: expected one layer { } of type Python, got %s"
+                % (name, types or "none")
+            )
+        self.layer = layers[0]
+        self.bottoms = self.layer.all("bottom")
+        self.tops = self.layer.all("top")
+        self.python = self.layer.get("python_param", prototxt.Message())
+        for field in ("module", "layer"):
+            if not self.python.get(field):
+                raise Failure("%s: expected a %s in python_param { }" % (name, field))
+        flags = self.layer.all("propagate_down") or [True] * len(self.bottoms)
+        if len(flags) != len(self.bottoms):
+            raise Failure(
+                "%s: expected a propagate_down for each of %d bottoms or none, got %d"
+                % (name, len(self.bottoms), len(flags))
+            )
+        self.wanted = [prototxt.boolean(flag) for flag in flags]
+        self.phase = int(
+            any(rule.get("phase") == "TEST" for rule in self.layer.all("include"))
+        )
+        self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
+
+    def with_params(self, params):
+        """Return the layer's message with another param_str, in the notation of the author's."""
+        python = self.python.without("param_str")
+        python.fields.append(("param_str", self.write_params(params)))
+        layer = self.layer.without("python_param")
+        layer.fields.append(("python_param", python))
+        return layer
+
+
+def _parse_params(text):
+    """Return the dict in a param_str, {} if there is none, and a function that writes one."""
+    for parse, write in ((json.loads, json.dumps), (ast.literal_eval, repr)):
+        try:
+            params = parse(text)
+        except Exception:
+            continue
+        text_types = (str, type(b"".decode()))
+        if isinstance(params, dict) and all(
+            isinstance(key, text_types) for key in params
+        ):
+            return params, write
+    return {}, json.dumps
+
+
+def load(caffe, text, phase):
+    """Return the caffe.Net that the text of a prototxt, in bytes, describes."""
+    handle, path = tempfile.mkstemp(suffix=".prototxt")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text)
+        return caffe.Net(path, phase)
+    finally:
+        os.remove(path)
+
+
+def source(kind, blob, shape):
+    """Return the text of an Input or Parameter layer that gives one blob."""
+    dims = " ".join("dim: %d" % dim for dim in shape)
+    return "layer { name: 'source of %s' type: '%s' top: '%s' %s_param { shape { %s } } }\n" % (
+        blob, kind, blob, kind.lower(), dims
+    )  # fmt: skip
+
+
+class LayerNet(object):
+    """A net of the fragment's layer, as Caffe trains it.
+
+    Bottoms that get a gradient come from Parameter layers, the others from Input layers, and each
+    top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted. `flags` is
+    another propagate_down, `layer` another message, `phase` another phase than the fragment's;
+    with other counts of bottoms or tops nothing is asked for.
+    """
+
+    def __init__(
+        self, caffe, fragment, arrays, flags=None, layer=None, tops=None, phase=None
+    ):
+        trained = tops is None and len(arrays) == len(fragment.bottoms)
+        self.bottoms = unique(fragment.bottoms, len(arrays), ())
+        self.tops = unique(
+            fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms
+        )
+        text = ""
+        message = (layer or fragment.layer).without(*PLACE)
+        for i, (blob, array) in enumerate(zip(self.bottoms, arrays)):
+            wanted = trained and fragment.wanted[i]
+            text += source("Parameter" if wanted else "Input", blob, array.shape)
+            message.fields.append(("bottom", blob))
+            if trained:
+                flag = "true" if (flags or fragment.wanted)[i] else "false"
+                message.fields.append(("propagate_down", prototxt.Word(flag)))
+        for blob in self.tops:
+            message.fields.append(("top", blob))
+            if trained:
+                message.fields.append(("loss_weight", 1))
+        text += str(prototxt.Message([("layer", message)]))
+        text = (
+            text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+        )
+        self.net = load(caffe, text, fragment.phase if phase is None else phase)
+        rates = [param.get("lr_mult", 1) for param in fragment.layer.all("param")]
+        self.all_weights = self.net.params.get(message.get("name", ""), ())
+        count = len(self.all_weights)
+        trained = [i for i in range(count) if i >= len(rates) or rates[i] != 0]
+        self.weights = [self.all_weights[i] for i in trained]
+        self.fixed = [self.all_weights[i] for i in range(count) if i not in trained]
+        self.variables = ["bottom " + blob for blob in self.bottoms]
+        self.variables += ["weight %d" % i for i in trained]
+
+    def forward(self, arrays):
+        """Return copies of the tops in float64, one forward pass on the bottoms given."""
+        self._fill(arrays)
+        self.net.forward()
+        return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
+
+    def reshape(self, arrays):
+        """Have Caffe call reshape alone, with the bottoms given."""
+        self._fill(arrays)
+        self.net.reshape()
+
+    def backward(self, top_diffs, bottom_diffs, weight_diffs=None):
+        """Return in float64 the bottoms' diffs and what was added to the weights' diffs.
+
+        Before, the diffs are those given, the weights' zero if not given.
+        """
+        weight_diffs = weight_diffs or [0.0] * len(self.weights)
+        for top, diff in zip(self.tops, top_diffs):
+            self.net.blobs[top].diff[...] = diff
+        for blob, diff in zip(self.bottoms, bottom_diffs):
+            self.net.blobs[blob].diff[...] = diff
+        for weight, diff in zip(self.weights, weight_diffs):
+            weight.diff[...] = diff
+        self.net.backward()
+        diffs = [self.net.blobs[blob].diff.astype(np.float64) for blob in self.bottoms]
+        return diffs + [
+            w.diff.astype(np.float64) - d for w, d in zip(self.weights, weight_diffs)
+        ]
+
+    def values(self):
+        """Return copies of all weights' data, of those of rate 0 too."""
+        return [weight.data.copy() for weight in self.all_weights]
+
+    def set_values(self, values):
+        """Set all weights' data."""
+        for weight, value in zip(self.all_weights, values):
+            weight.data[...] = value
+
+    def load(self, other):
+        """Load what another net saves."""
+        handle, path = tempfile.mkstemp(suffix=".caffemodel")
+        os.close(handle)
+        try:
+            other.net.save(path)
+            self.net.copy_from(path)
+        finally:
+            os.remove(path)
+
+    def top_diff(self, top):
+        """Return a view of the diff of a top."""
+        return self.net.blobs[top].diff
+
+    def params(self):
+        """Return the layer's own self.params, defaults filled in, if it has such a dict."""
+        params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)
+        return params if isinstance(params, dict) else {}
+
+    def bottom_data(self):
+        """Return copies of the bottoms' data."""
+        return [self.net.blobs[blob].data.copy() for blob in self.bottoms]
+
+    def _fill(self, arrays):
+        for blob, array in zip(self.bottoms, arrays):
+            for target in self._bottom_blobs(blob):
+                if tuple(target.shape) != array.shape:
+                    target.reshape(*array.shape)
+                target.data[...] = array
+
+    def _bottom_blobs(self, blob):
+        """Return the blobs to fill: a Parameter layer gives its weight, and never reshapes."""
+        weights = self.net.params.get("source of " + blob)
+        return [self.net.blobs[blob]] + ([weights[0]] if weights else [])
+
+
+def unique(names, count, taken):
+    """Return `count` blob names, those given first, none of them taken or twice."""
+    result = []
+    for i in range(count):
+        name = names[i] if i < len(names) else "extra_%d" % i
+        while name in result or name in taken:
+            name += "_"
+        result.append(name)
+    return result

@@ -1,0 +1,240 @@
+"""The layer under test, and what its checks have in common."""
+
+import itertools
+import random
+
+import numpy as np
+
+from . import net
+from .net import Failure
+
+BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
+DRAWS = 2 * len(BATCHES)  # of bottoms and top diffs, for each gradient
+EPOCH = (
+    7  # batches in an epoch, where the layer lets us say so: the last round is not full
+)
+FEW = 6  # batches looked at where it does not
+ROWS = 5  # of a table in a message
+EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
+
+
+class Unchecked(Exception):
+    """The author left nothing to check."""
+
+
+class Subject(object):
+    """The layer under test: its fragment, the engine, and what its author wrote."""
+
+    def __init__(
+        self, caffe, fragment, make_bottoms, expected_tops, seed, pictures=None
+    ):
+        self.caffe, self.fragment, self.seed = caffe, fragment, seed
+        self.pictures = pictures
+        self._make_bottoms, self._expected_tops = make_bottoms, expected_tops
+        self.rng = np.random.RandomState(seed % 2**32)
+
+    def bottoms(self, batch, draw=0):
+        """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
+        rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
+        arrays = self._make_bottoms(rng, batch)
+        need_list("make_bottoms", arrays, self.fragment.bottoms)
+        return [np.array(array, np.float32) for array in arrays]
+
+    def expected(self, layer_net, arrays):
+        """Return the author's list of expected tops, None where unchecked."""
+        params = dict(layer_net.params(), **self.fragment.params)
+        tops = self._expected_tops(
+            [array.astype(np.float64) for array in arrays], params
+        )
+        if tops is None:
+            raise Unchecked(
+                "expected_tops returns None: the values of the tops are unchecked"
+            )
+        need_list("expected_tops", tops, self.fragment.tops)
+        return tops
+
+    def net(self, arrays, **options):
+        """Return a LayerNet for such bottoms; random numbers start anew."""
+        self.reseed()
+        return net.LayerNet(self.caffe, self.fragment, arrays, **options)
+
+    def forward(self, layer_net, arrays):
+        """Return the tops; random numbers start anew, so that dropout drops the same."""
+        self.reseed()
+        return layer_net.forward(arrays)
+
+    def reseed(self):
+        random.seed(self.seed)
+        np.random.seed(self.seed % 2**32)
+        self.caffe.set_random_seed(self.seed % 2**31 + 1)
+
+    def epoch(self, size=None):
+        """Return the layer with a short epoch, its batch_size, and how many batches that has.
+
+        Where there are no such keys the epoch is unknown: the layer as it is, None, some batches.
+        """
+        keys = dict(self.net([]).params(), **self.fragment.params)
+        if not all(type(keys.get(key)) is int for key in ("batch_size", "samples")):
+            return self.fragment.layer, None, FEW
+        size = size or keys["batch_size"]
+        short = dict(batch_size=size, samples=EPOCH * size + size // 2)
+        return (
+            self.fragment.with_params(dict(self.fragment.params, **short)),
+            size,
+            EPOCH,
+        )
+
+    def sequence(self, count, **options):
+        """Return the tops of so many forwards of a new net of a layer without bottoms."""
+        layer_net = self.net([], **options)
+        return [self.forward(layer_net, []) for _ in range(count)]
+
+    def diffs_like(self, arrays):
+        """Return random diffs between 0.5 and 1.5 of either sign."""
+        return [
+            self.rng.uniform(0.5, 1.5, array.shape)
+            * self.rng.choice([-1, 1], array.shape)
+            for array in arrays
+        ]
+
+    def top_diffs(self, tops, draw=0):
+        """Return random top diffs; every top weighs the same, scalars change sign with the draw."""
+        diffs = []
+        for top, diff in zip(tops, self.diffs_like(tops)):
+            size = np.sqrt(np.mean(np.square(top))) if top.size else 0
+            diff = np.abs(diff) * (-1) ** draw if top.size == 1 else diff
+            diffs.append(
+                (diff / (size if 1e-6 < size < 1e6 else 1.0)).astype(np.float32)
+            )
+        return diffs
+
+    def checked(self, layer_net):
+        """Return which variables get a gradient: the wanted bottoms and all trained weights."""
+        wanted = self.fragment.wanted + [True] * len(layer_net.weights)
+        return [i for i, flag in enumerate(wanted) if flag]
+
+    def backward(self, layer_net, top_diffs, arrays):
+        """Return the diffs of bottoms and weights, once it is sure that they are well defined.
+
+        Backward must give the same twice, write each diff of a wanted bottom, whatever was in it,
+        and add to those of weights, over which Caffe sums (iter_size).
+        """
+        garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
+        diffs = layer_net.backward(top_diffs, garbage)
+        other_top_diffs = self.diffs_like(top_diffs)
+        second = layer_net.backward(other_top_diffs, other)
+        again = layer_net.backward(top_diffs, garbage)
+        what = "backward run again after the same forward gave another diff of"
+        same(what, layer_net.variables, again, diffs)
+        bottoms = len(arrays)
+        offsets = [1 + np.max(np.abs(diff)) for diff in diffs[bottoms:]]
+        again = layer_net.backward(top_diffs, other, offsets)
+        for i in range(bottoms):
+            if self.fragment.wanted[i]:
+                written(
+                    layer_net.variables[i], diffs[i], again[i], garbage[i], other[i]
+                )
+        what = (
+            "backward must add to the diff, over which Caffe sums, not overwrite it, of"
+        )
+        limits = [np.float64(1e-5 * offset) for offset in offsets]
+        same(
+            what,
+            layer_net.variables[bottoms:],
+            again[bottoms:],
+            diffs[bottoms:],
+            limits,
+        )
+        self.forward(layer_net, arrays)
+        first = layer_net.backward(other_top_diffs, self.diffs_like(arrays))
+        what = "backward after one with other top diffs gave another than after forward, the diff of"
+        checked = self.checked(layer_net)
+        rows = [
+            [values[i] for i in checked]
+            for values in (layer_net.variables, second, first)
+        ]
+        same(what, *rows)
+        return diffs
+
+
+def written(name, diff, again, garbage, other):
+    """Raise Failure unless a diff was written, both times, over the garbage that was there."""
+    left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
+    if np.any(left):
+        raise Failure(
+            "backward left %d of %d elements of the diff of %s as they were, such as %s: "
+            "it must write them all"
+            % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
+        )
+    if not np.allclose(again, diff) and np.allclose(
+        again - diff, other - garbage, 1e-3, 1e-3
+    ):
+        raise Failure(
+            "backward adds to what is in the diff of %s: it must overwrite it, "
+            "Caffe does not clear it" % name
+        )
+    same("backward depends on what was in the diff of", [name], [again], [diff])
+
+
+def need_list(function, arrays, names):
+    """Raise Failure unless the author's function returned a list with an array for each name."""
+    is_list = isinstance(arrays, (list, tuple))
+    if not is_list or len(arrays) != len(names):
+        got = "%d" % len(arrays) if is_list else type(arrays).__name__
+        raise Failure(
+            "%s: expected a list with an array for each blob in the prototxt (%s), got %s"
+            % (function, ", ".join(names), got)
+        )
+
+
+def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
+    """Raise Failure with a table where an array is not the one expected.
+
+    Without tolerances arrays may differ by rounding, as sums do in another place in memory.
+    """
+    for name, left, right, limit in zip(
+        names, found, expected, tolerances or itertools.repeat(None)
+    ):
+        left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
+        if left.shape != right.shape:
+            raise Failure(
+                "%s %s: the shape %s instead of %s"
+                % (what, name, left.shape, right.shape)
+            )
+        if limit is None:
+            finite = np.abs(right[np.isfinite(right)])
+            limit = 1e-6 * (np.abs(right) + (np.max(finite) if finite.size else 0.0))
+        equal = (left == right) | (np.isnan(left) & np.isnan(right))
+        with np.errstate(invalid="ignore"):
+            errors = np.abs(left - right)
+        wrong = ~(equal | (errors <= limit))
+        if np.any(wrong):
+            lines = [
+                "%s %s: %d of %d elements" % (what, name, np.sum(wrong), wrong.size)
+            ]
+            lines.append("  %-16s %13s %13s %11s" % (("index",) + columns + ("error",)))
+            errors = np.where(
+                wrong, np.where(np.isnan(errors), np.inf, errors), -1
+            ).ravel()
+            for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
+                index = np.unravel_index(flat, wrong.shape)
+                lines.append(
+                    "  %-16s %13.6g %13.6g %11.3g"
+                    % (
+                        show(index),
+                        left[index],
+                        right[index],
+                        left[index] - right[index],
+                    )
+                )
+            raise Failure("\n".join(lines))
+
+
+def all_equal(left, right):
+    return len(left) == len(right) and all(
+        np.array_equal(a, b) for a, b in zip(left, right)
+    )
+
+
+def show(index):
+    return "[" + ", ".join(str(i) for i in index) + "]"

@@ -1,0 +1,654 @@
+"""The Caffe Python layers in the files of a folder, for `make audit`: parsed, never run.
+
+Python 2 is translated to Python 3 on the same lines, so that there is one kind of tree. Its parser
+is fissix, as the standard library has none since 3.13, and parso none since 0.8.
+"""
+
+import ast
+import collections
+import functools
+import importlib.util
+import os
+import re
+import sys
+import tokenize
+import warnings
+from io import BytesIO, StringIO
+from pathlib import Path
+
+PARAM_STR = ("param_str", "param_str_")  # the second before Caffe 1.0
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+LARGEST = 2**20  # bytes of a file; a parser takes hundreds of times as much
+DEEP = "is nested too deep to be parsed: split it"
+HARNESS = (
+    Path(__file__).resolve().parents[1]
+    / "<<cookiecutter.layer_name>>"
+    / "tests"
+    / "harness"
+)
+
+# How Caffe calls its arguments; a layer may call them otherwise.
+SIGNATURES = {
+    "setup": ("self", "bottom", "top"),
+    "reshape": ("self", "bottom", "top"),
+    "forward": ("self", "bottom", "top"),
+    "backward": ("self", "top", "propagate_down", "bottom"),
+}
+
+Finding = collections.namedtuple("Finding", "path line who text")
+Fragment = collections.namedtuple("Fragment", "path line module layer")
+
+
+class Unparsable(Exception):
+    """A file that no parser takes; the arguments are the line, and why."""
+
+
+# Parsing
+
+
+@functools.lru_cache(None)
+def load_prototxt():
+    """Return the parser that every generated layer has."""
+    spec = importlib.util.spec_from_file_location("prototxt", HARNESS / "prototxt.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def decode(data):
+    """Return the text of a Python file."""
+    try:
+        text = data.decode(tokenize.detect_encoding(BytesIO(data).readline)[0])
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        text = f"is not in {error.encoding}: save it in UTF-8, or name its encoding in line 1"
+        raise Unparsable(line, text) from error
+    except (SyntaxError, LookupError, ValueError) as error:
+        raise Unparsable(
+            1, "is in no encoding that Python knows: write it in UTF-8"
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise Unparsable(line, "has a NUL byte, which Python refuses: take it out")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse(data):
+    """Return the ast of a Python file, of Python 3 or 2."""
+    text = decode(data)
+    if not survives(text):
+        raise Unparsable(1, DEEP)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except (RecursionError, MemoryError) as error:
+            raise Unparsable(1, DEEP) from error
+        except (SyntaxError, ValueError) as problem:
+            error = problem
+        line, text3 = (
+            getattr(error, "lineno", None) or 1,
+            getattr(error, "msg", str(error)),
+        )
+        try:
+            return ast.parse(from_python2(text))
+        except ImportError as problem:
+            text = f"is no Python 3 ({text3}); for Python 2: pip install fissix"
+            raise Unparsable(line, text) from problem
+        except (
+            Exception
+        ) as problem:  # whatever the parser of Python 2 does with nonsense
+            text = f"cannot be parsed ({text3}), nor as Python 2: mend it"
+            raise Unparsable(line, text) from problem
+
+
+def survives(text):
+    """Whether the parser does: before Python 3.11 deep nesting ends its process."""
+    if sys.version_info >= (3, 11):
+        return True
+    child = os.fork()
+    if not child:
+        try:
+            ast.parse(text)
+        finally:
+            os._exit(0)
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+# What becomes of a node of Python 2: the first of each of its own tokens, and what follows it.
+PYTHON2 = {
+    "print_stmt": ({"print": "print(", ">>": "*"}, ")"),
+    "exec_stmt": ({"exec": "exec(", "in": ","}, ")"),
+    "raise_stmt": ({",": "("}, ")"),
+    "except_clause": ({",": " as "}, ""),
+    "atom": ({"`": "repr("}, ")"),
+    "tfpdef": ({"(": " ", ")": " "}, ""),  # def f((a, b)): the parameters a and b
+    "vfpdef": ({"(": " ", ")": " "}, ""),
+}
+# The same of a token: a regular expression and what replaces it.
+PYTHON2_TOKENS = (
+    (r"<>", "!="),
+    (r"(\d+)[lL]", r"\1"),
+    (r"(0[xX][0-9a-fA-F]+|0[bB][01]+)[lL]", r"\1"),
+    (r"0([0-7]+)[lL]?", r"0o\1"),
+    (r"[uU]([rR]?['\"].*)", r"\1"),
+    (r"(['\"].*\\[uUN].*)", r"r\1"),  # which escape nothing there
+    (r"(async|await|nonlocal)", r"\1_"),
+)
+
+
+@functools.lru_cache(None)
+def python2_parsers():
+    """Return parsers of Python 2: with the statement print, and without it."""
+    from fissix import pytree
+    from fissix.pgen2 import driver
+
+    path = str(Path(pytree.__file__).with_name("Grammar.txt"))
+    grammars = [driver.load_grammar(path, "", save=False, force=True) for _ in range(2)]
+    del grammars[1].keywords["print"]
+    return [driver.Driver(grammar, pytree.convert) for grammar in grammars]
+
+
+def from_python2(text):
+    """Return Python 3 that has the same tree as this Python 2, on the same lines."""
+    text = "".join(line.expandtabs() for line in StringIO(text)) + "\n"
+    for number, driver in enumerate(python2_parsers()):
+        try:
+            tree = driver.parse_string(text)
+            break
+        except Exception:
+            if number:
+                raise
+    kinds = driver.grammar.number2symbol
+    for node in tree.post_order():
+        if not node.children:
+            for pattern, replacement in PYTHON2_TOKENS:
+                if re.fullmatch(pattern, node.value, re.DOTALL):
+                    node.value = re.sub(
+                        pattern, replacement, node.value, flags=re.DOTALL
+                    )
+        elif kinds.get(node.type) in PYTHON2:
+            tokens, closing = PYTHON2[kinds[node.type]]
+            tokens, count = dict(tokens), len(tokens)
+            for child in node.children:
+                if not child.children and child.value in tokens:
+                    child.value = tokens.pop(child.value)
+            if len(tokens) < count and closing:
+                last = collections.deque(node.leaves(), 1)[0]
+                last.value = last.value.replace("`", "") + closing
+    return str(tree)
+
+
+# Files and layers
+
+
+class Source:
+    """A Python file: its tree, its functions and classes, and what its names stand for."""
+
+    def __init__(self, path, data):
+        self.path, self.module, self.tree = path, module_parts(path), parse(data)
+        self.names = {}  # of imported things: {"np": "numpy", "L": "caffe.Layer"}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    name = alias.asname or alias.name.split(".")[0]
+                    self.names[name] = alias.name if alias.asname else name
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    dotted = f"{node.module or ''}.{alias.name}"
+                    self.names[alias.asname or alias.name] = dotted
+                    if dotted == "caffe.*":
+                        self.names["Layer"] = "caffe.Layer"
+            elif isinstance(node, ast.Assign):
+                name = self.dotted(node.value)
+                if is_caffe_layer(name) or name in ("eval", "exec"):
+                    self.names.update(
+                        (x.id, name) for x in node.targets if isinstance(x, ast.Name)
+                    )
+        defined = list(definitions(self.tree))  # Caffe finds no class in a function
+        self.functions = {x.name: x for x in defined if isinstance(x, FUNCTIONS)}
+        self.classes = [x for x in defined if isinstance(x, ast.ClassDef)]
+        self.methods = {
+            node: {x.name: x for x in definitions(node) if isinstance(x, FUNCTIONS)}
+            for node in self.classes
+        }
+        self.by_class = {
+            node.name: list(x.values()) for node, x in self.methods.items()
+        }
+        self.who = {x: name for name, x in self.functions.items()}
+        for node, methods in self.methods.items():
+            self.who.update((x, f"{node.name}.{name}") for name, x in methods.items())
+        self.layers = []
+        self.find_layers(lambda name: False)
+
+    def find_layers(self, elsewhere):
+        """Find the layers, in the order of the file; elsewhere(name) says which are in another."""
+        found, before = {layer.node: layer for layer in self.layers}, None
+        while len(found) != before:
+            before = len(found)
+            for node in self.classes:
+                if node not in found:
+                    names = [self.dotted(base) for base in node.bases]
+                    bases = [layer for layer in found.values() if layer.name in names]
+                    if bases or any(is_caffe_layer(name) for name in names):
+                        found[node] = Layer(self, node, bases)
+                    elif any(map(elsewhere, names)) or self.looks_like_a_layer(node):
+                        found[node] = Layer(self, node, bases)
+                        found[node].elsewhere = True
+        self.layers = sorted(found.values(), key=lambda layer: layer.node.lineno)
+
+    def looks_like_a_layer(self, node):
+        """Whether a class has all methods that Caffe calls, and a base class that is imported."""
+        layer = Layer(self, node, [])
+        imported = any(root(base) in self.names for base in node.bases)
+        return imported and len(list(layer.caffe_methods(*SIGNATURES))) == len(
+            SIGNATURES
+        )
+
+    def dotted(self, node):
+        """Return what a name or attribute stands for, such as `numpy.zeros`; else an empty text."""
+        attributes = []
+        while isinstance(node, ast.Attribute):
+            attributes.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self.names.get(node.id, node.id)] + attributes[::-1])
+
+    def binds(self, name):
+        """Whether the module may have this name."""
+        assigned = (
+            x.id for x in nodes(self.tree, ast.Name) if isinstance(x.ctx, ast.Store)
+        )
+        return (
+            name in self.names
+            or "*" in self.names
+            or name in assigned
+            or name in self.functions
+        )
+
+
+class Layer:
+    """A class to check, with the methods that it inherits from classes of its file."""
+
+    def __init__(self, source, node, bases):
+        self.source, self.node, self.name = source, node, node.name
+        self.methods, self.bases = {}, bases
+        for base in bases[::-1]:
+            self.methods.update(base.methods)
+        self.methods.update(source.methods[node])
+        self.elsewhere = any(
+            base.elsewhere for base in bases
+        )  # has methods of another file
+        self.derived = []  # layers of the file that derive from this one
+        for base in bases:
+            base.derived.append(self)
+        self.folder = None  # where it was found
+
+    def arguments(self, name):
+        """Return how a method of Caffe calls its arguments, {"bottom": "bottom", ...}, or None."""
+        given = self.methods[name].args
+        names = [argument.arg for argument in given.posonlyargs + given.args]
+        required = len(names) - len(given.defaults)
+        if not required <= len(SIGNATURES[name]) <= len(names):
+            return None
+        return dict(zip(SIGNATURES[name], names))
+
+    def caffe_methods(self, *names):
+        """Yield those of Caffe's methods that it has: the function and its arguments."""
+        for name in names:
+            if name in self.methods and self.arguments(name):
+                yield self.methods[name], self.arguments(name)
+
+    def finding(self, function, node, text):
+        """Return a Finding at a node of a function, or of the class where that is None."""
+        who = self.source.who[function] if function else self.name
+        return Finding(self.source.path, node.lineno, who, text)
+
+    def called(self, call):
+        """Return the functions of this file that a call runs: one, or the methods of a class."""
+        name = self.source.dotted(call.func)
+        if name.startswith("self."):
+            return [x for x in [self.methods.get(name[len("self.") :])] if x]
+        parent, attribute = (
+            getattr(call.func, "value", None),
+            getattr(call.func, "attr", ""),
+        )
+        if isinstance(parent, ast.Call) and words_of(parent.func) == "super":
+            return [x.methods[attribute] for x in self.bases if attribute in x.methods]
+        if name in self.source.functions:
+            return [self.source.functions[name]]
+        return self.source.by_class.get(name, [])
+
+    def handed(self, *names):
+        """Yield these of Caffe's methods and what they hand blobs to: functions, their arguments.
+
+        An argument that gets another value there is left out.
+        """
+        found = dict(self.caffe_methods(*names))
+        todo = list(found)
+        for function in todo:
+            stored = {
+                x.id for x in nodes(function, ast.Name) if isinstance(x.ctx, ast.Store)
+            }
+            blobs = {found[function].get(name): name for name in ("bottom", "top")}
+            blobs = {x: name for x, name in blobs.items() if x and x not in stored}
+            yield function, {name: x for x, name in blobs.items()}
+            for call in nodes(function, ast.Call):
+                callees = self.called(call)
+                for callee in callees:
+                    pairs = [(words_of(value), x) for x, value in bound(callee, call)]
+                    got = {blobs[word]: x for word, x in pairs if word in blobs}
+                    runs = callee.name == "__init__" or not callees[1:]
+                    if got and runs and callee not in found:
+                        found[callee] = got
+                        todo.append(callee)
+
+    def reach(self, *names, walk=ast.walk):
+        """Return the functions of this file that run when these methods do, themselves first."""
+        found, todo = (
+            {},
+            [self.methods[x] for x in names or self.methods if x in self.methods],
+        )
+        for function in todo:
+            if function not in found:
+                found[function] = True
+                for node in walk(function):
+                    if isinstance(node, ast.Call):
+                        todo += self.called(node)
+        return list(found)
+
+
+class Folder:
+    """What is under a folder: layers, fragments, tests, and files that no parser takes."""
+
+    def __init__(self, folder):
+        self.sources, self.fragments, self.unparsable = [], [], []
+        self.modules = {}  # of all Python files, as tuples of their parts, by the last of these
+        self.rest = {}  # of Python files that say nothing of caffe.Layer: words, by path
+        tests = []
+        for path in files(folder, self.unparsable):
+            suffix = os.path.splitext(path)[1]
+            if suffix in (".py", ".prototxt"):
+                try:
+                    if suffix == ".prototxt":
+                        self.add_prototxt(path)
+                    elif self.add_python(path):
+                        tests.append(path)
+                except Unparsable as problem:
+                    line, text = problem.args
+                    self.unparsable.append(Finding(path, line, "", text))
+        self.add_derived()
+        self.layers = [layer for source in self.sources for layer in source.layers]
+        for layer in self.layers:
+            layer.folder = self
+        names = {name for x in self.layers for name in (x.name, x.source.module[-1])}
+        names = {name.encode(errors="surrogateescape") for name in names}
+        self.tests = {}  # by path, Words, or None
+        for path in tests:
+            data = read(path)
+            if any(name in data or name in os.fsencode(path) for name in names):
+                try:
+                    self.tests[path] = Words(parse(data))
+                except Unparsable:
+                    self.tests[path] = None
+
+    def add_python(self, path):
+        """Take in a Python file; return whether it is a test."""
+        parts = module_parts(path)
+        self.modules.setdefault(parts[-1], []).append(parts)
+        data = read(path, b"caffe", b"Layer")
+        if b"caffe" in data and b"Layer" in data:
+            self.sources.append(Source(path, data))
+        else:
+            lines = re.findall(
+                rb"^[ \t]*(?:class|def|from|import)\b.*", data, re.MULTILINE
+            )
+            self.rest[path] = set(re.findall(rb"\w+", b"\n".join(lines)))
+        return parts[-1].startswith("test_") or parts[-1].endswith("_test")
+
+    def add_derived(self):
+        """Take in the layers that derive from a class of another file; keep what has layers."""
+        self.classes, before, methods = {}, None, {name.encode() for name in SIGNATURES}
+        while self.classes != before:
+            before = self.classes
+            names = {name.encode() for names in before.values() for name in names}
+            for path in [x for x, y in self.rest.items() if names & y or methods <= y]:
+                del self.rest[path]
+                try:
+                    self.sources.append(Source(path, read(path)))
+                except Unparsable:  # and nothing says that there are layers
+                    pass
+            for source in self.sources:
+                source.find_layers(self.has_layer)
+            self.classes = {
+                x.module: {y.name for y in x.layers} for x in self.sources if x.layers
+            }
+        self.sources = [source for source in self.sources if source.layers]
+
+    def has_layer(self, name):
+        """Whether a dotted name is one of a layer in a module, or a package, under the folder."""
+        module, _, name = name.strip(".").rpartition(".")
+        return any(
+            name in self.classes[x] and x[: len(y)] == y
+            for y in self.resolve(module)
+            for x in self.classes
+        )
+
+    def add_prototxt(self, path):
+        data = read(path, b"python_param")
+        if b"python_param" not in data:
+            return
+        prototxt = load_prototxt()
+        try:
+            todo = [prototxt.parse(data, "")]
+        except ValueError as error:
+            line, column, text = re.match(
+                r":(\d+):(\d+): (.*)", str(error), re.DOTALL
+            ).groups()
+            raise Unparsable(int(line), f"column {column}: {text}: mend it") from error
+        for message in todo:
+            for (name, value), place in zip(message.fields, message.places):
+                if isinstance(value, prototxt.Message):
+                    todo.append(value)
+                    module, layer = value.get("module"), value.get("layer")
+                    if (
+                        name == "python_param"
+                        and prototxt.fits(module, "string")
+                        and layer
+                    ):
+                        line = data.count(b"\n", 0, place.start) + 1
+                        self.fragments.append(Fragment(path, line, module, str(layer)))
+
+    def resolve(self, name):
+        """Return the modules under the folder that Python may import by a name."""
+        parts = tuple(name.split("."))
+        return [x for x in self.modules.get(parts[-1], []) if x[-len(parts) :] == parts]
+
+
+class Words(set):
+    """What a test file mentions, docstrings apart; with the modules that it imports or names."""
+
+    def __init__(self, tree):
+        super().__init__()
+        self.modules, self.has_test = set(), False
+        docstrings = {x.value for x in ast.walk(tree) if isinstance(x, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if node not in docstrings:
+                    self.modules.add(node.value)
+                    self.update(re.findall(r"\w+", node.value))
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [alias.name for alias in node.names] + [
+                    getattr(node, "module", "") or ""
+                ]
+                self.modules.update(part for name in names for part in name.split("."))
+            elif isinstance(node, (ast.Name, ast.Attribute)):
+                self.add(getattr(node, "id", getattr(node, "attr", "")))
+            elif isinstance(node, ast.FunctionDef):
+                self.has_test |= node.name.startswith("test")
+        self.update(self.modules)
+
+
+def files(folder, unparsable):
+    """Yield the paths of the files under a folder; links only to files elsewhere."""
+
+    def unreadable(error):
+        unparsable.append(
+            Finding(error.filename, 1, "", f"cannot be read: {error.strerror}")
+        )
+
+    inside = os.path.join(os.path.realpath(folder), "")
+    for root, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(x for x in folders if x[0] != "." and x != "__pycache__")
+        if "pyvenv.cfg" in names:
+            folders[:], names = [], []
+        for path in (
+            os.path.normpath(os.path.join(root, name)) for name in sorted(names)
+        ):
+            again = os.path.islink(path) and os.path.realpath(path).startswith(inside)
+            if os.path.isfile(path) and not again:
+                yield path
+
+
+def read(path, *words):
+    """Return the bytes of a file; if it is too large none, or Unparsable if it holds the words."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise Unparsable(1, f"cannot be read: {error.strerror}") from error
+    if len(data) <= LARGEST:
+        return data
+    if words and all(word in data for word in words):
+        raise Unparsable(
+            1, f"is larger than {LARGEST // 2**20} MB and was not looked at"
+        )
+    return b""
+
+
+def module_parts(path):
+    """Return the parts of a module's name, from the root folder on."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return tuple(folder.split(os.sep)) + ((name[:-3],) if name != "__init__.py" else ())
+
+
+def is_caffe_layer(dotted):
+    parts = dotted.split(".")
+    return parts[-1] == "Layer" and "caffe" in parts[:-1]
+
+
+# What checks ask of a tree
+
+
+def definitions(tree):
+    """Yield the functions and classes of a module or class, those under an if or try, too.
+
+    f = lambda: x is one as well: def f(): return x.
+    """
+    todo = list(ast.iter_child_nodes(tree))
+    for node in todo:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield node
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            body = [ast.copy_location(ast.Return(node.value.body), node)]
+            for x in node.targets:
+                if isinstance(x, ast.Name):
+                    function = ast.FunctionDef(x.id, node.value.args, body, [])
+                    yield ast.copy_location(function, node)
+        elif isinstance(node, (ast.stmt, ast.ExceptHandler)):
+            todo += ast.iter_child_nodes(node)
+
+
+def nodes(tree, *kinds):
+    """Return the nodes of these kinds in the order of the file."""
+    found = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return sorted(found, key=lambda node: (node.lineno, node.col_offset))
+
+
+def root(node):
+    """Return the name at the start of a.b[c].d, or None; `blobs` for the weights of a layer."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+        if isinstance(node, ast.Attribute) and node.attr == "blobs":
+            return "blobs"
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def words(node):
+    """Return the names in an expression, self.x and f() among them; param_str by itself."""
+    found = set()
+    for x in ast.walk(node):
+        if isinstance(x, ast.Call) and words_of(x.func):
+            found.add(words_of(x.func) + "()")
+        elif isinstance(x, ast.Attribute) and x.attr in PARAM_STR:
+            found.add("param_str")
+        elif words_of(x) not in ("", "self"):
+            found.add(words_of(x))
+    return found
+
+
+def words_of(node):
+    if isinstance(node, ast.Attribute):
+        return f"self.{node.attr}" if getattr(node.value, "id", "") == "self" else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def given(target):
+    """Return the names that get a value in an assignment, those of dicts and lists, too."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return set().union(*map(given, target.elts))
+    while isinstance(target, (ast.Subscript, ast.Starred)):
+        target = target.value
+    return {words_of(target)} - {""}
+
+
+def bound(function, call):
+    """Yield what a call hands to a function: the argument, and the value."""
+    names = [x.arg for x in function.args.posonlyargs + function.args.args]
+    yield from zip(names[names[:1] == ["self"] :], call.args)
+    yield from ((x.arg, x.value) for x in call.keywords)
+
+
+def flows(function):
+    """Yield what gets a value, and the value, for each assignment, loop and `with`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield target, node.value
+        elif (
+            isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr))
+            and node.value
+        ):
+            yield node.target, node.value
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            yield node.target, node.iter
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            yield node.optional_vars, node.context_expr
+
+
+def spread(start, pairs):
+    """Return the words that something reaches through pairs of words given and words read."""
+    found, before = set(start), None
+    while len(found) != before:
+        before = len(found)
+        for given, read in pairs:
+            if read & found:
+                found |= given
+    return found
+
+
+def every_pass(function):
+    """Yield the nodes that run whenever the function does, not those under an if or except.
+
+    An if that asks propagate_down is none: it says yes or no for the whole training.
+    """
+    todo = [function]
+    for node in todo:
+        yield node
+        if isinstance(node, ast.If) and not any(
+            "propagate" in word for word in words(node.test)
+        ):
+            todo.append(node.test)
+        elif not isinstance(node, ast.ExceptHandler):
+            todo += ast.iter_child_nodes(node)

@@ -1,0 +1,472 @@
+#!/usr/bin/env python3
+"""Print what is in every bottom, top and weight: data in forward, diff in backward."""
+
+from __future__ import print_function
+
+import argparse
+import difflib
+import errno
+import importlib
+import os
+import re
+import sys
+import tempfile
+import textwrap
+import traceback
+import types
+
+try:
+    import numpy as np
+except ImportError as error:
+    sys.exit("trace_blobs.py: expected numpy in %s: %s" % (sys.executable, error))
+from net_text import included, rules  # noqa: E402
+
+NAME = "<<cookiecutter.layer_name>>"
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TESTS = os.path.join(FOLDER, "tests")
+ABOUT = """
+Without NET: this layer alone, on the bottoms that make_bottoms of its test makes.
+With NET: the layers of a net, one by one on real Caffe, so that a layer in place shows what it
+got and what it gave. min, mean and max leave out NaN and Inf; ! marks the rows that have some.
+"""
+EXAMPLES = """examples:
+  python3 tools/trace_blobs.py
+  python3 tools/trace_blobs.py example/train_val.prototxt
+  python3 tools/trace_blobs.py net.prototxt --weights net.caffemodel --layer fc8
+"""
+PHASES = ("TRAIN", "TEST")
+BLOB = "%-2s%-6s %-24s %-16s"
+NUMBERS = " %9s %9s %9s %6s %5s %5s"
+COLUMNS = ("min", "mean", "max", "zeros", "NaN", "Inf")
+GARBAGE = np.float32(1000)  # in the diffs of this layer's bottoms before backward
+NOTHING = np.float32(
+    -0.0
+)  # in other diffs: as Caffe's 0, but no sum of gradients gives -0
+
+
+def load_harness():
+    """Return modules of tests/harness/, a package under a name of its own as in conftest.py."""
+    package = types.ModuleType("traced_harness")
+    package.__path__ = [os.path.join(TESTS, "harness")]
+    sys.modules[package.__name__] = package
+    names = ("checks", "engine", "net", "prototxt", "subject")
+    return [
+        importlib.import_module("%s.%s" % (package.__name__, name)) for name in names
+    ]
+
+
+checks, engine, layer_nets, prototxt, subjects = load_harness()
+
+
+class Refused(Exception):
+    """What was asked for cannot be; the message is all that the user sees."""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__ + ABOUT,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "net",
+        metavar="NET",
+        nargs="?",
+        help="prototxt; the files it names are as for caffe train",
+    )
+    add("--phase", choices=PHASES, help="phase of NET (TRAIN)")
+    add(
+        "--weights",
+        metavar="FILE",
+        help="caffemodel for NET; without, its fillers draw them",
+    )
+    add(
+        "--layer",
+        metavar="LAYER",
+        action="append",
+        help="only this layer of NET; repeatable",
+    )
+    add(
+        "--caffe",
+        choices=engine.NAMES,
+        help="run on real Caffe or on the numpy stand-in",
+    )
+    add("--seed", type=int, default=0, help="of the random numbers (0)")
+    arguments = parser.parse_args()
+    if not arguments.net and (arguments.phase or arguments.weights or arguments.layer):
+        parser.error("expected a NET with --phase, --weights and --layer, got none")
+    return arguments
+
+
+def main(arguments):
+    """Trace in a process of its own, which Caffe may abort; return the exit code."""
+    os.environ["GLOG_minloglevel"] = "0"  # so that Caffe logs which layer it creates
+    wanted = arguments.caffe or os.environ.get("CAFFE_ENGINE") or None
+    if arguments.net:
+        for path in [arguments.net] + [arguments.weights] * bool(arguments.weights):
+            open(path).close()
+        asked = "the stand-in was asked for" if wanted == "standin" else None
+        missing = asked or engine.find_caffe()[1]
+        if missing:
+            raise Refused("a net needs real Caffe, but %s" % missing)
+        wanted = "real"
+    kind, why = engine.choose(wanted)
+    with tempfile.TemporaryFile() as log, os.fdopen(os.dup(2), "w", 1) as stderr:
+        outcome, result = engine.isolated(
+            lambda: ["done", run(arguments, kind, why, log, stderr)]
+        )
+        if outcome == "done":
+            return result
+        complain(place(log) or arguments.net, last_words(log) or result)
+        return 1
+
+
+def run(arguments, kind, why, log, stderr):
+    """Trace, with Caffe's messages in the log and Python's on stderr; return the exit code."""
+    os.dup2(log.fileno(), 2)
+    sys.stderr = stderr
+    try:
+        say("caffe: " + why)
+        with engine.running(kind, FOLDER) as caffe:
+            if arguments.net:
+                trace_net(caffe, arguments)
+            else:
+                trace_layer(caffe, arguments.seed)
+    except (Refused, layer_nets.Failure) as error:
+        complain("", str(error))
+        return 1
+    except BaseException as error:
+        if getattr(error, "errno", None) != errno.EPIPE:  # `| head` has seen enough
+            complain(place(log), "\n".join([describe(error)] + author_lines()))
+            return 1
+    return 0
+
+
+def trace_layer(caffe, seed):
+    """Trace this layer alone, as its tests run it."""
+    sys.path.insert(0, TESTS)
+    make_bottoms = importlib.import_module("test_" + NAME).make_bottoms
+    fragment = layer_nets.Fragment(os.path.join(FOLDER, NAME + ".prototxt"))
+    checks.import_layer(caffe, fragment)
+    subject = subjects.Subject(caffe, fragment, make_bottoms, None, seed)
+    arrays = subject.bottoms(subjects.BATCHES[0])
+    at("layer %s, setup" % NAME)
+    layer_net = subject.net(arrays)
+    blobs = layer_net.net.blobs
+    bottoms = [("bottom", name, blobs[name]) for name in layer_net.bottoms]
+    tops = [("top", name, blobs[name]) for name in layer_net.tops]
+    weights = [("weight", i, blob) for i, blob in enumerate(layer_net.all_weights)]
+
+    say("\nforward: data, for make_bottoms(rng, %d)" % subjects.BATCHES[0])
+    at("layer %s, forward" % NAME)
+    layer_net.reshape(arrays)
+    head(NAME, "Python")
+    show(bottoms + weights, "data")
+    values = subject.forward(layer_net, arrays)
+    show(tops, "data")
+
+    if not any(fragment.wanted) and not weights:
+        say(
+            "\nbackward: not run, for no bottom wants a gradient and there are no weights"
+        )
+        return
+    loss_weights = fragment.layer.all("loss_weight") or [0] * len(tops)
+    start = "loss_weight" if all(loss_weights) else "random numbers of +-0.5 to 1.5"
+    say(
+        "\nbackward: diff, from %s; before, the bottoms' diffs hold %g"
+        % (start, GARBAGE)
+    )
+    at("layer %s, backward" % NAME)
+    diffs = [
+        weight or diff for weight, diff in zip(loss_weights, subject.diffs_like(values))
+    ]
+    for (_, _, blob), diff in zip(tops, diffs):
+        blob.diff[...] = diff
+    clear(weights)
+    head(NAME, "Python")
+    show(tops, "diff")
+    layer_net.backward(
+        diffs, [GARBAGE] * len(bottoms), [NOTHING] * len(layer_net.weights)
+    )
+    show(weights, "diff", NOTHING)
+    show(bottoms, "diff", GARBAGE)
+
+
+def trace_net(caffe, arguments):
+    """Trace the layers of a net."""
+    phase = arguments.phase or PHASES[0]
+    import_layers(caffe, arguments.net, PHASES.index(phase))
+    np.random.seed(arguments.seed % 2**32)
+    caffe.set_random_seed(arguments.seed % 2**31 + 1)
+    net = caffe.Net(arguments.net, PHASES.index(phase))
+    steps = steps_of(net)
+    names = [step.name for step in steps if not step.inserted]
+    for name in arguments.layer or []:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1, 0) or ["none"]
+            text = "expected a layer of %s in phase %s, the nearest is %s, got %s"
+            raise Refused(text % (arguments.net, phase, near[0], name))
+    shown = [step for step in steps if step.name in (arguments.layer or names)]
+    if arguments.weights:
+        copy_weights(net, arguments.weights, [step for step in steps if step.weights])
+
+    say("\nforward: data, in phase %s" % phase)
+    for name in net.inputs:
+        say("input %s: random numbers from 0 to 1" % name)
+        net.blobs[name].data[...] = np.random.rand(*net.blobs[name].shape)
+    for step in steps:
+        step.forward(step in shown)
+
+    if any(net._blob_loss_weights):
+        say(
+            "\nbackward: diff, from each loss_weight; not written is what Caffe asks no diff for"
+        )
+    else:
+        say(
+            "\nbackward: diff, from random numbers of +-0.5 to 1.5, as no top has a loss_weight;"
+        )
+        say(
+            "Caffe then asks for no other diff, unless the net says force_backward: true"
+        )
+        for diff in [net.blobs[name].diff for name in net.outputs]:
+            diff[...] = np.random.uniform(0.5, 1.5, diff.shape)
+            diff *= np.random.choice([-1, 1], diff.shape)
+    for step in steps:
+        clear(step.weights)
+    left = [step for step in reversed(steps) if not step.backward(step in shown)]
+    at("the end, after all layers")
+    say_names("no diff comes to the tops of", [step for step in left if step in shown])
+
+
+def copy_weights(net, path, steps):
+    """Copy the weights in a file, and say which layers' stay as the fillers drew them."""
+    at(path)
+    drawn = [step.weights[0][2].data.copy() for step in steps]
+    net.copy_from(path)
+    same = [
+        np.array_equal(step.weights[0][2].data, old) for step, old in zip(steps, drawn)
+    ]
+    say_names(
+        "%s does not change weight 0 of" % path,
+        [s for s, old in zip(steps, same) if old],
+    )
+
+
+def import_layers(caffe, path, phase):
+    """Import the Python layers of a net: when Caffe does it, it does not say what is wrong."""
+    try:
+        messages = prototxt.load(path).all("layer")
+    except ValueError:
+        return  # Caffe knows better what it can read
+    for message in messages:
+        python = message.get("python_param", prototxt.Message())
+        if python.get("module") and included(rules(message), (PHASES[phase], set(), 0)):
+            try:
+                checks.import_layer(caffe, argparse.Namespace(path=path, python=python))
+            except layer_nets.Failure as error:
+                hint = (
+                    ": put its folder on PYTHONPATH"
+                    if "No module" in str(error)
+                    else ""
+                )
+                raise Refused("layer %s: %s%s" % (message.get("name"), error, hint))
+
+
+def steps_of(net):
+    """Return the Steps of a net, in order; a blob that Caffe splits keeps its name."""
+    names = list(net._blob_names)
+    steps = []
+    for i in range(len(net.layers)):
+        steps.append(Step(net, i, names))
+        if steps[i].inserted:
+            for top in net._top_ids(i):
+                names[top] = names[net._bottom_ids(i)[0]]
+    return steps
+
+
+class Step(object):
+    """A layer in its place in a net, with its blobs; `inserted` when Caffe put it there."""
+
+    def __init__(self, net, i, names):
+        layer, bottoms, tops = (
+            net.layers[i],
+            list(net._bottom_ids(i)),
+            list(net._top_ids(i)),
+        )
+        self.net, self.i, self.name = net, i, net._layer_names[i]
+        self.type = layer.type
+        self.inserted = self.type == "Split" and bool(
+            re.search(r"_\d+_split$", self.name)
+        )
+        self.bottoms = [("bottom", names[j], net._blobs[j]) for j in bottoms]
+        self.tops = [("top", names[j], net._blobs[j]) for j in tops]
+        self.weights = [("weight", j, blob) for j, blob in enumerate(layer.blobs)]
+        in_place_or_loss = [j in bottoms or net._blob_loss_weights[j] for j in tops]
+        self.plain = [
+            row for row, is_one in zip(self.tops, in_place_or_loss) if not is_one
+        ]
+
+    def forward(self, shown):
+        at("layer %s, forward" % self.name)
+        if shown:
+            head(self.name, self.type)
+            show(self.bottoms + self.weights, "data")
+        self.net._forward(self.i, self.i)
+        if shown:
+            show(self.tops, "data")
+        clear(
+            self.plain
+        )  # now, because the next layer may keep something there (HingeLoss)
+
+    def backward(self, shown):
+        """Return whether a diff comes to a top: only then there is something to show."""
+        at("layer %s, backward" % self.name)
+        comes = not all(untouched(blob, NOTHING) for _, _, blob in self.tops)
+        if shown and comes:
+            head(self.name, self.type)
+            show(self.tops, "diff")
+        self.net._backward(self.i, self.i)
+        if shown and comes:
+            show(self.weights + self.bottoms, "diff", NOTHING)
+        return comes
+
+
+def clear(rows):
+    for _, _, blob in rows:
+        if blob.count:
+            blob.diff[...] = NOTHING
+
+
+def untouched(blob, before):
+    """Whether every element of the diff is, to the bit, what was there before."""
+    return not blob.count or np.all(blob.diff.view(np.int32) == before.view(np.int32))
+
+
+def head(name, kind):
+    title = "%s (%s)" % (shortened(name, 47 - len(kind)), kind)
+    say("%-50s" % title + NUMBERS % COLUMNS)
+
+
+def show(rows, which, before=None):
+    """Say what is in the data or the diff of blobs; `before` is what was in it before backward."""
+    for kind, name, blob in rows:
+        mark, numbers = "", "%30s" % "no elements"
+        if blob.count and before is not None and untouched(blob, before):
+            numbers = "%30s" % "not written"
+        elif blob.count:
+            bad, numbers = summary(getattr(blob, which))
+            mark = "!" * bad
+        shape = "x".join("%d" % dim for dim in blob.shape) or "scalar"
+        say(BLOB % (mark, kind, shortened("%s" % name, 24), shape) + numbers)
+
+
+def summary(array):
+    """Return whether there is a NaN or an Inf, and the numbers of a row."""
+    with np.errstate(invalid="ignore"):
+        bad = not np.isfinite([array.min(), array.max()]).all()
+    finite = array[np.isfinite(array)] if bad else array
+    figures = ("-", "-", "-")
+    if finite.size:
+        mean = finite.mean(dtype=np.float64)
+        figures = tuple(
+            "%.3g" % (value + 0.0) for value in (finite.min(), mean, finite.max())
+        )
+    nans = np.count_nonzero(np.isnan(array)) if bad else 0
+    zeros = array.size - np.count_nonzero(array)
+    counts = tuple(
+        "%d" % count if count < 100000 else "%.0e" % count
+        for count in (nans, array.size - finite.size - nans)
+    )
+    return bad, NUMBERS % (figures + (percent(zeros, array.size),) + counts)
+
+
+def percent(part, whole):
+    """Return a share; 0% and 100% are exact."""
+    share = 100.0 * part / whole
+    return "%.3g%%" % (min(max(share, 0.1), 99.9) if 0 < part < whole else share)
+
+
+def shortened(text, width):
+    """Return a text that fits, its middle left out where it is too long."""
+    half = (width - 2) // 2
+    return (
+        text if len(text) <= width else text[: width - 2 - half] + ".." + text[-half:]
+    )
+
+
+def say(line):
+    print(line)
+    sys.stdout.flush()
+
+
+def say_names(what, steps):
+    if steps:
+        text = "%s %s" % (what, ", ".join(step.name for step in steps))
+        say(textwrap.fill(text, 100, subsequent_indent="  "))
+
+
+def at(where):
+    """Write to the log where we are, for the message if it ends here."""
+    print("At " + where, file=sys.__stderr__)
+    sys.__stderr__.flush()
+
+
+def read(log):
+    log.seek(0)
+    text = log.read()
+    return text if str is bytes else text.decode("utf-8", "replace")
+
+
+def place(log):
+    """Return where we are by the log: at a layer, and what it is doing, or at a file."""
+    places = re.findall(r"(?m)(?:^At |\] Creating (?=layer ))(.*)$", read(log))
+    return "".join(places[-1:])
+
+
+def last_words(log):
+    """Return why Caffe ended the process, None if it did not say."""
+    for pattern in (r"(?m)\] (Error parsing .*)$", r"(?m)^F\d+ .*?\] (.*)$"):
+        reasons = re.findall(pattern, read(log))
+        if reasons:
+            return engine.with_hint(reasons[-1].strip())
+    return None
+
+
+def describe(error):
+    return engine.with_hint("%s: %s" % (type(error).__name__, error))
+
+
+def author_lines():
+    """Return the lines that raised the exception being handled, but not ours or a library's."""
+    modules = (os, np, sys.modules.get("caffe", os), sys.modules[__name__], engine)
+    ours = tuple(
+        os.path.dirname(os.path.abspath(module.__file__)) for module in modules
+    )
+    lines = []
+    for path, line, function, text in traceback.extract_tb(sys.exc_info()[2]):
+        if path[:1] != "<" and not os.path.abspath(path).startswith(ours):
+            path = min(os.path.relpath(path), path, key=len)
+            lines.append("  %s:%d in %s: %s" % (path, line, function, text))
+    return lines
+
+
+def complain(where, text):
+    print(
+        "trace_blobs.py: %s" % ": ".join([where] * bool(where) + [text]),
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        code = main(parse_arguments())
+    except KeyboardInterrupt:
+        code = 130
+    except (Refused, engine.NoCaffe) as error:
+        complain("", str(error))
+        code = 1
+    except IOError as error:
+        complain("", "cannot read %s: %s" % (error.filename, error.strerror))
+        code = 1
+    sys.exit(code)

@@ -1,0 +1,444 @@
+"""The examples are what an author makes of the scaffold, and compute what Caffe's own layers do."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+
+from support.project import ENGINES, PROJECT
+
+EXAMPLES = PROJECT / "examples"
+README = (EXAMPLES / "README.md").read_text()
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/answers.yaml"))
+CHECKS = {"load", "shapes", "forward", "batch", "expected_tops"}
+CHECKS |= {"gradient", "propagate_down", "counts", "param_str"}
+MORE_CHECKS = {"center_loss": {"weights"}}
+PASSED = {
+    f"test_{name}[{check}]": "passed"
+    for name in NAMES
+    for check in CHECKS | MORE_CHECKS.get(name, set())
+}
+
+
+def author_files(name):
+    return [
+        f"{name}/{name}.py",
+        f"{name}/{name}.prototxt",
+        f"{name}/tests/test_{name}.py",
+    ]
+
+
+@pytest.fixture(scope="module")
+def scaffolds(config_file, tmp_path_factory):
+    """The folder with what the template makes of each answers.yaml."""
+    out = tmp_path_factory.mktemp("scaffolds")
+    for name in NAMES:
+        config = out / f"{name}.yaml"
+        config.write_text(
+            config_file.read_text() + (EXAMPLES / name / "answers.yaml").read_text()
+        )
+        cookiecutter(
+            str(PROJECT), no_input=True, config_file=str(config), output_dir=str(out)
+        )
+    return out
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_examples_over_their_scaffolds_are_green(
+    scaffolds, own_tests, tmp_path, engine
+):
+    out = tmp_path / "layers"
+    shutil.copytree(scaffolds, out)
+    for name in NAMES:
+        for path in author_files(name):
+            shutil.copy(EXAMPLES / path, out / path)
+    found = own_tests(engine, out, "--seeds=3", *NAMES)
+    assert found == PASSED, found.output
+    assert found.exit_code == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_examples_are_green_where_they_are(with_caffe, engine):
+    command = ["-B", "-m", "pytest", "-p", "no:cacheprovider"]
+    assert "\n    cd examples && python3 -m pytest\n" in README
+    assert "`scripts/with-caffe python3 -m pytest examples`" in README
+    if engine == "real":
+        result = with_caffe(
+            PROJECT, "python3", *command, "examples", CAFFE_ENGINE=engine
+        )
+    else:
+        result = subprocess.run(
+            [sys.executable, *command],
+            cwd=EXAMPLES,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CAFFE_ENGINE": engine},
+        )
+    assert f"{len(PASSED)} passed in" in result.stdout, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_complete(name):
+    answers = yaml.safe_load((EXAMPLES / name / "answers.yaml").read_text())
+    variables = ["layer_name", "layer_kind", "bottoms", "tops", "param_str_keys"]
+    assert list(answers) == ["default_context"]
+    assert list(answers["default_context"]) == variables
+    assert answers["default_context"]["layer_name"] == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rest_of_the_module_is_the_scaffold(scaffolds, name):
+    author, scaffold = [
+        parts((folder / name / f"{name}.py").read_text())
+        for folder in (EXAMPLES, scaffolds)
+    ]
+    assert author["head"].replace("import numpy as np\n", "") == scaffold[
+        "head"
+    ].replace("import numpy as np\n", "")
+    assert author["table"].startswith(scaffold["table"].rstrip())
+    for part in ("setup", "helpers"):
+        assert author[part] == scaffold[part]
+    assert scaffold["comment"] and not author["comment"]
+
+
+def parts(module):
+    """Return what the author keeps of a module: texts by name."""
+    head, rest = re.match(r"(.*?\n)\n\nclass (.*)", module, re.S).groups()
+    table, rest = re.search(
+        r"(\n    BOTTOMS = .*?)(    def setup\(.*)", rest, re.S
+    ).groups()
+    setup, rest = re.match(
+        r"(.*? = _parse_param_str\(self\)\n)(.*)", rest, re.S
+    ).groups()
+    methods, helpers = re.match(r"(.*)(\ndef _check_count\(.*)", rest, re.S).groups()
+    comment = "    # Replace " in methods
+    return dict(head=head, table=table, setup=setup, helpers=helpers, comment=comment)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fragment_and_tests_have_the_scaffolds_layout(scaffolds, name):
+    pattern = r"^ *(?:name|type|bottom|top|module|layer): .*"
+    _, *paths = author_files(name)
+    fragment, tests = [(EXAMPLES / path).read_text() for path in paths]
+    old_fragment, old_tests = [(scaffolds / path).read_text() for path in paths]
+    assert re.findall(pattern, fragment, re.M) == re.findall(
+        pattern, old_fragment, re.M
+    )
+    for function in old_tests.split("\n\n\n")[1:]:
+        head = re.match(r"def .*?(?:\"\"\"\n|\Z)", function, re.S)[0]
+        assert f"\n\n\n{head}" in tests
+
+
+def test_readme_names_every_example():
+    rows = re.findall(r"^\| \[`(\w+)`\]\(([^)]*)\) \|", README, re.M)
+    assert sorted(rows) == [(name, f"{name}/{name}.py") for name in NAMES]
+    assert len(re.findall(r"^\|", README, re.M)) == len(NAMES) + 2
+    assert set(re.findall(r"(\w+)/answers\.yaml", README)) <= set(NAMES)
+
+
+def test_folder_holds_the_examples_and_links_to_the_templates_tests():
+    tests = PROJECT / "<<cookiecutter.layer_name>>" / "tests"
+    for link in ("conftest.py", "harness"):
+        assert not os.path.isabs(os.readlink(EXAMPLES / link))
+        assert (EXAMPLES / link).resolve() == tests / link
+    files = [
+        path.relative_to(EXAMPLES) for path in EXAMPLES.rglob("*") if path.is_file()
+    ]
+    found = {
+        str(path) for path in files if not {"__pycache__", "harness"} & set(path.parts)
+    }
+    expected = {f"{name}/answers.yaml" for name in NAMES}
+    expected |= {path for name in NAMES for path in author_files(name)}
+    assert found == expected | {"README.md", "conftest.py", "pytest.ini"}
+
+
+# Reads cases.json, runs each on real Caffe, prints what came out. A bottom that gets a gradient is
+# a Parameter layer, whose top shares its weight from the first forward on.
+PROBE = """
+import json, os
+os.environ["GLOG_minloglevel"] = "2"
+import caffe
+import numpy as np
+
+SOURCE = "layer { name: '%s' type: '%s' top: '%s' %s_param { shape { %s } } }"
+
+
+def run(layer, bottoms, wanted, weights):
+    text = ""
+    for blob, values in bottoms.items():
+        kind = "Parameter" if blob in wanted else "Input"
+        dims = " ".join("dim: %d" % size for size in np.shape(values))
+        text += SOURCE % (blob, kind, blob, kind.lower(), dims)
+    with open("net.prototxt", "w") as stream:
+        stream.write(text + layer)
+    net = caffe.Net("net.prototxt", caffe.TRAIN)
+    net.forward()
+    for blob, values in bottoms.items():
+        net.blobs[blob].data[...] = values
+    own = net.params.get("tested", ())
+    for weight, values in zip(own, weights):
+        weight.data[...] = values
+    net.forward()
+    net.backward()
+    return {
+        "top": net.blobs["top"].data.tolist(),
+        "diffs": {blob: net.blobs[blob].diff.tolist() for blob in wanted},
+        "weight diffs": [weight.diff.tolist() for weight in own],
+    }
+
+
+found = {}
+for name, case in json.load(open("cases.json")).items():
+    try:
+        found[name] = run(**case)
+    except Exception as error:
+        found[name] = {"error": "%s: %s" % (type(error).__name__, error)}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def on_caffe(bake, with_caffe, tmp_path_factory):
+    """What real Caffe gives for each of CASES: top and diffs as arrays, or an error."""
+    out = tmp_path_factory.mktemp("probe")
+    shutil.copy(bake(**STUB) / "euclidean.py", out)
+    for name in NAMES:
+        shutil.copy(EXAMPLES / name / f"{name}.py", out)
+    (out / "probe.py").write_text(PROBE)
+    (out / "cases.json").write_text(json.dumps(CASES, default=np.ndarray.tolist))
+    result = with_caffe(out, "python3", "-B", "probe.py", PYTHONPATH=str(out))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+STUB = dict(layer_name="euclidean", layer_kind="loss", bottoms="a,b")
+CASES = {}  # name: the arguments of the probe's run
+RNG = np.random.RandomState(0)
+LAYER = "layer { name: 'tested' type: '%s' %s top: 'top' loss_weight: 0.7 %s }"
+PYTHON_PARAM = "python_param { module: '%s' layer: '%s' param_str: '%s' }"
+
+
+def caffes(name, kind, bottoms, wanted, more="", weights=()):
+    """Add a layer to CASES; `more` are other fields of it, such as `loss_param { }`."""
+    fields = ["bottom: '%s'" % blob for blob in bottoms]
+    fields += ["propagate_down: %s" % str(blob in wanted).lower() for blob in bottoms]
+    layer = LAYER % (kind, " ".join(fields), more)
+    CASES[name] = dict(layer=layer, bottoms=bottoms, wanted=wanted, weights=weights)
+
+
+def ours(name, kind, bottoms, wanted, weights=(), **params):
+    """Add a Python layer, an example or the stub, to CASES; kind is its class without Layer."""
+    module = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", kind).lower()
+    python_param = PYTHON_PARAM % (module, kind + "Layer", json.dumps(params))
+    caffes(name, "Python", bottoms, wanted, python_param, weights)
+
+
+NORMALIZATIONS = ["VALID", "FULL", "BATCH_SIZE", "NONE"]
+SOFTMAX = {  # the shapes of scores and label, the part of ignored labels
+    "alone": ((6, 5), (6,), 0),
+    "column": ((6, 5), (6, 1, 1, 1), 0.4),
+    "spatial": ((4, 5, 2, 3), (4, 2, 3), 0.3),
+    "spatial, channel of 1": ((4, 5, 2, 3), (4, 1, 2, 3), 0.3),
+    "three axes": ((2, 7, 3, 2, 2), (2, 1, 3, 2, 2), 0.3),
+    "all ignored": ((3, 5, 2), (3, 2), 1),
+}
+for shapes, (scores, label, ignored) in SOFTMAX.items():
+    labels = np.where(RNG.rand(*label) < ignored, -1, RNG.randint(0, scores[1], label))
+    inputs = {"scores": 4 * RNG.randn(*scores), "label": labels}
+    for way in NORMALIZATIONS:
+        param = f"loss_param {{ ignore_label: -1 normalization: {way} }}"
+        ours(
+            f"softmax {shapes} {way}",
+            "SoftmaxLoss",
+            inputs,
+            ["scores"],
+            normalization=way,
+        )
+        caffes(
+            f"Caffe softmax {shapes} {way}",
+            "SoftmaxWithLoss",
+            inputs,
+            ["scores"],
+            param,
+        )
+
+inputs = {"a": RNG.randn(5, 3, 2), "b": RNG.randn(5, 3, 2)}
+ours("euclidean", "Euclidean", inputs, ["a"])
+caffes("Caffe euclidean", "EuclideanLoss", inputs, ["a"])
+
+PAIR = {"a": RNG.randn(8, 4), "b": RNG.randn(8, 4), "similar": np.arange(8) % 2}
+PAIR["b"][:4] = PAIR["a"][:4] + 0.3 * RNG.randn(4, 4)
+PAIR["b"][4] = PAIR["a"][4]  # dissimilar
+margin = "contrastive_loss_param { margin: 1.5 }"
+ours("contrastive", "ContrastiveLoss", PAIR, ["a", "b"], margin=1.5)
+caffes("Caffe contrastive", "ContrastiveLoss", PAIR, ["a", "b"], margin)
+
+CENTERS, SAMPLES = (
+    RNG.randn(4, 3),
+    {"features": RNG.randn(5, 3), "label": [1, 0, 1, 3, 1]},
+)
+ours("center", "CenterLoss", SAMPLES, ["features"], [CENTERS], classes=4)
+ours("l2 of zero", "L2Normalize", {"features": [[[0, 3], [0, 4]]]}, ["features"])
+far = {"scores": [[-200, 200, 300]], "label": [[1, 0, -1]]}
+ours("focal far off", "FocalLoss", far, ["scores"])
+
+
+def assert_same(found, expected):
+    """Compare top and diffs of two cases to the last digits of float32."""
+    np.testing.assert_allclose(found["top"], expected["top"], rtol=1e-5, atol=1e-7)
+    assert found["diffs"].keys() == expected["diffs"].keys() != set()
+    for blob, diff in expected["diffs"].items():
+        atol = 1e-6 * np.max(np.abs(diff))
+        np.testing.assert_allclose(found["diffs"][blob], diff, rtol=1e-5, atol=atol)
+
+
+@pytest.mark.parametrize("way", NORMALIZATIONS)
+@pytest.mark.parametrize("shapes", SOFTMAX)
+def test_softmax_loss_is_caffes(on_caffe, shapes, way):
+    expected = on_caffe[f"Caffe softmax {shapes} {way}"]
+    assert_same(on_caffe[f"softmax {shapes} {way}"], expected)
+    assert np.any(expected["diffs"]["scores"]) == (shapes != "all ignored")
+
+
+def test_stub_of_the_loss_is_caffes_euclidean_loss(on_caffe):
+    assert_same(on_caffe["euclidean"], on_caffe["Caffe euclidean"])
+
+
+def test_contrastive_loss_is_caffes(on_caffe):
+    """With legacy_version false, as by default; Caffe's gradient has d + 1e-4 instead of d."""
+    found, expected = on_caffe["contrastive"], on_caffe["Caffe contrastive"]
+    d = np.linalg.norm(PAIR["a"] - PAIR["b"], axis=1)
+    factor = np.where(PAIR["similar"] == 1, 1, d / (d + 1e-4))[:, np.newaxis]
+    diffs = {blob: diff * factor for blob, diff in found["diffs"].items()}
+    assert_same(dict(found, diffs=diffs), expected)
+    assert {(d[i] < 1.5, PAIR["similar"][i]) for i in range(8)} == {
+        (near, similar) for near in (False, True) for similar in (0, 1)
+    }
+
+
+def test_the_comparison_can_fail(on_caffe):
+    found = on_caffe["softmax spatial VALID"]
+    for other in ("spatial FULL", "spatial, channel of 1 VALID"):
+        with pytest.raises(AssertionError):
+            assert_same(found, on_caffe[f"Caffe softmax {other}"])
+    diffs = {"scores": 1.0001 * np.array(found["diffs"]["scores"])}
+    with pytest.raises(AssertionError):
+        assert_same(dict(found, diffs=diffs), on_caffe["Caffe softmax spatial VALID"])
+
+
+def test_center_loss_with_other_centers(on_caffe):
+    """Its own tests see the centers at 0 only."""
+    loss, diffs, center_diffs = 0, [], np.zeros_like(CENTERS)
+    for x, j in zip(SAMPLES["features"], SAMPLES["label"]):
+        loss += sum((x - CENTERS[j]) ** 2) / 10
+        diffs.append(0.7 * (x - CENTERS[j]) / 5)
+        center_diffs[j] += 0.7 * (CENTERS[j] - x) / 5
+    assert_same(on_caffe["center"], dict(top=loss, diffs=dict(features=diffs)))
+    np.testing.assert_allclose(
+        on_caffe["center"]["weight diffs"], [center_diffs], rtol=1e-5
+    )
+    assert not np.any(center_diffs[2])
+
+
+def test_l2_normalize_of_zero(on_caffe):
+    found = on_caffe["l2 of zero"]
+    np.testing.assert_allclose(found["top"], [[[0, 0.6], [0, 0.8]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        np.array(found["diffs"]["features"])[..., 0], 0.7e5, rtol=1e-4
+    )
+
+
+def test_focal_loss_far_off(on_caffe):
+    found = on_caffe["focal far off"]
+    np.testing.assert_allclose(found["top"], 0.25 * 200 + 0.75 * 200, rtol=1e-6)
+    np.testing.assert_allclose(
+        found["diffs"]["scores"], [[-0.7 * 0.25, 0.7 * 0.75, 0]], rtol=1e-6
+    )
+
+
+def zeros(*shapes, last=0):
+    """Return arrays of zeros, the last one filled with a number."""
+    return [np.zeros(shape) for shape in shapes[:-1]] + [np.full(shapes[-1], last)]
+
+
+BOXES = "bbox_pred bbox_targets bbox_inside_weights bbox_outside_weights"
+NAMED = {  # class without Layer: its bottoms
+    "SmoothL1Loss": BOXES,
+    "SoftmaxLoss": "scores label",
+    "FocalLoss": "scores label",
+    "DiceLoss": "prob label",
+    "TripletLoss": "anchor positive negative",
+    "ContrastiveLoss": "a b similar",
+    "CenterLoss": "features label",
+    "L2Normalize": "features",
+}
+ROW, MAP = (2, 4), (2, 5, 3)
+REFUSED = [
+    # class, bottoms, params, what its ValueError says
+    ("SmoothL1Loss", zeros(ROW, ROW, ROW, (2, 5)), {},
+     "expected bbox_pred and bbox_outside_weights of one shape, got (2, 4) and (2, 5)"),
+    ("SoftmaxLoss", zeros(MAP, (2, 3), last=5), {},
+     "expected label from 0 to 4, or the ignore_label -1, got 5"),
+    ("SoftmaxLoss", zeros(MAP, (2, 3), last=-2), {"ignore_label": 255},
+     "expected label from 0 to 4, or the ignore_label 255, got -2"),
+    ("SoftmaxLoss", zeros(MAP, (2,)), {},
+     "expected scores of shape (N, C, ...) and label of shape (N, ...), got (2, 5, 3) and (2,)"),
+    ("SoftmaxLoss", zeros(MAP, (2, 3)), {"normalization": "valid"},
+     "expected normalization to be one of VALID, FULL, BATCH_SIZE, NONE, got 'valid'"),
+    ("FocalLoss", zeros(ROW, ROW, last=2), {}, "expected label to be 1, 0 or -1 (ignored), got 2"),
+    ("FocalLoss", zeros(ROW, (2,)), {},
+     "expected scores and label of one shape, got (2, 4) and (2,)"),
+    ("DiceLoss", zeros(MAP, MAP, last=255), {}, "expected label from 0 to 1, got 255 to 255"),
+    ("DiceLoss", zeros(MAP, (2, 3)), {},
+     "expected prob and label of one shape, got (2, 5, 3) and (2, 3)"),
+    ("TripletLoss", zeros(ROW, ROW, (1, 4)), {},
+     "expected anchor, positive and negative of one shape, got (2, 4), (2, 4) and (1, 4)"),
+    ("ContrastiveLoss", zeros(ROW, ROW, (2, 1), last=-1), {},
+     "expected similar to be 0 or 1, got -1"),
+    ("ContrastiveLoss", zeros(ROW, ROW, ROW), {},
+     "expected a and b of one shape (N, ...) and N of similar, got (2, 4), (2, 4) and (2, 4)"),
+    ("CenterLoss", zeros(ROW, (2,), last=3), {"classes": 3}, "expected label from 0 to 2, got 3"),
+    ("CenterLoss", zeros(ROW, (3,)), {"classes": 3},
+     "expected features of shape (N, 4) and N of label, got (2, 4) and 3"),
+    ("CenterLoss", zeros(ROW, (2,)), {"classes": 0}, "expected classes of 1 or more, got 0"),
+    ("L2Normalize", zeros((2,)), {}, "expected features of shape (N, C, ...), got (2,)"),
+]  # fmt: skip
+WITHOUT_GRADIENT = [  # class, bottoms, params, the bottom that gets no gradient
+    *[
+        ("SmoothL1Loss", zeros(ROW, ROW, ROW, ROW), {}, bottom)
+        for bottom in BOXES.split()[1:]
+    ],
+    ("SoftmaxLoss", zeros(MAP, (2, 3)), {}, "label"),
+    ("FocalLoss", zeros(ROW, ROW), {}, "label"),
+    ("DiceLoss", zeros(MAP, MAP), {}, "label"),
+    ("ContrastiveLoss", zeros(ROW, ROW, (2,)), {}, "similar"),
+    ("CenterLoss", zeros(ROW, (2,)), {"classes": 3}, "label"),
+]
+for kind, arrays, params, message in REFUSED:
+    ours(
+        f"{kind}: {message}", kind, dict(zip(NAMED[kind].split(), arrays)), [], **params
+    )
+for kind, arrays, params, bottom in WITHOUT_GRADIENT:
+    inputs = dict(zip(NAMED[kind].split(), arrays))
+    ours(f"{kind}: {bottom}", kind, inputs, [bottom], **params)
+
+
+@pytest.mark.parametrize("kind, arrays, params, message", REFUSED)
+def test_wrong_bottoms_are_refused_in_one_line(on_caffe, kind, arrays, params, message):
+    error = on_caffe[f"{kind}: {message}"]["error"]
+    assert error == f"ValueError: {kind}Layer: {message}"
+
+
+@pytest.mark.parametrize("kind, arrays, params, bottom", WITHOUT_GRADIENT)
+def test_gradient_to_labels_is_refused(on_caffe, kind, arrays, params, bottom):
+    message = f"expected propagate_down: false for {bottom}, got true"
+    assert (
+        on_caffe[f"{kind}: {bottom}"]["error"] == f"ValueError: {kind}Layer: {message}"
+    )

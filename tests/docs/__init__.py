@@ -1,0 +1,1 @@
+"""README, guides and pictures show what happens today."""

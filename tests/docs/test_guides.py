@@ -1,0 +1,244 @@
+"""The guides tell the truth: each of their commands is run, and prints what the page shows.
+
+A page is one shell session. In its ```console fences a line `$ COMMAND`, with its here-document, is
+run, and what stands below is all that it prints, or `...` for lines that are left out; answers are
+typed at the prompts that are shown. A ```diff fence goes through `patch -p1`. `<!-- $ COMMAND -->`
+is run and not shown; a ```sh fence, for other machines than ours, is not run.
+"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from support.project import PROJECT
+from support.tools import need
+
+DOCS = PROJECT / "docs"
+TEMPLATE = "<<cookiecutter.layer_name>>"
+HARNESS = PROJECT / TEMPLATE / "tests" / "harness"
+PAGES = ["index", "loss", "data", "gradient", "team", "caffe"]
+HOME = "/home/you"
+MARK = "@@@ exit code"
+FAILS = re.compile(
+    r"\d+ failed|FAILURE|expected .* got |✗|^diff -r "
+)  # what a page shows of a failure
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Choose from ).*\(.*\):(.*)$")
+# The programs of the guides: our template, and Caffe where scripts/with-caffe has it.
+WITH_CAFFE = (
+    'HOME=$OUR_HOME PATH=$OUR_PATH exec "$WITH_CAFFE" --bind "$HOME" "${0##*/}" "$@"'
+)
+PROGRAMS = {
+    "pipx": '[ "$1" = run ] && shift && exec "$@"',
+    "cookiecutter": 'exec "$OUR_PYTHON" -c "$RUN" "$TEMPLATE" cookiecutter "$@"',
+    "cruft": 'exec "$OUR_PYTHON" -c "$RUN" "$UPSTREAM" cruft "$@"',
+    "python3": WITH_CAFFE,
+    "caffe": WITH_CAFFE,
+}
+RUN = """
+import builtins, os, runpy, sys
+
+def ask(prompt="", typed=input):
+    answer = typed(prompt)
+    print(answer)  # as it is seen at a terminal
+    return answer
+
+builtins.input = ask
+os.environ["COLUMNS"] = "120"
+template, program, *words = sys.argv[1:]
+sys.argv[1:] = [template if word == "gh:org/caffe-pylayer" else word for word in words]
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass
+class Step:
+    """A command of a page and the lines below it."""
+
+    command: str
+    shown: list
+
+
+def steps(page):
+    """Return the Steps of a page."""
+    found = []
+    fences = r"^```(console|diff)\n(.*?)^```$|^<!-- \$ (.*?) -->$"
+    for kind, body, hidden in re.findall(fences, page, re.M | re.S):
+        if kind == "diff":
+            found.append(
+                Step(
+                    f"patch -p1 -F0 --no-backup-if-mismatch <<'EOT'\n{body}EOT", ["..."]
+                )
+            )
+        elif hidden:
+            found.append(Step(hidden, ["..."]))
+        else:
+            for line in body.splitlines():
+                if line.startswith("$ "):
+                    found.append(Step(line[2:], []))
+                elif unfinished(found[-1].command):
+                    found[-1].command += "\n" + line
+                else:
+                    found[-1].shown.append(line)
+    return found
+
+
+def unfinished(command):
+    """Whether a line or a here-document of a command goes on below it."""
+    here = re.search(r"<<'?(\w+)", command)
+    return command.endswith("\\") or (here and not command.endswith("\n" + here[1]))
+
+
+@pytest.fixture
+def run(with_caffe, tmp_path):
+    """A function that runs Steps in a shell: for each its exit code and what it prints."""
+    here, programs, typed = [tmp_path / name for name in ("here", "programs", "typed")]
+    for folder in (here, programs, typed):
+        folder.mkdir()
+    for program, command in PROGRAMS.items():
+        (programs / program).write_text(f"#!/bin/sh\n{command}\n")
+        (programs / program).chmod(0o755)
+    (programs / "caffe-pylayer").symlink_to(PROJECT)
+    make_upstream(programs / "upstream")
+    theirs = ("CAFFE_ENGINE", "COOKIECUTTER_CONFIG", "GIT_", "XDG_CONFIG_HOME")
+    environment = {
+        **{
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith(theirs)
+        },
+        "COLUMNS": "80",
+        "HOME": str(here),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OUR_HOME": os.environ["HOME"],
+        "OUR_PATH": os.environ["PATH"],
+        "OUR_PYTHON": sys.executable,
+        "RUN": RUN,
+        "TEMPLATE": str(programs / "caffe-pylayer"),
+        "UPSTREAM": str(programs / "upstream"),
+        "WITH_CAFFE": str(PROJECT / "scripts" / "with-caffe"),
+    }
+
+    def run(page):
+        script = "set -o pipefail\n"
+        for i, step in enumerate(page):
+            answers = [
+                match[1].strip() for match in map(PROMPT.match, step.shown) if match
+            ]
+            (typed / str(i)).write_text("".join(answer + "\n" for answer in answers))
+            script += f"{{ {step.command}\n}} 2>&1 <'{typed}/{i}'\nprintf '\\n{MARK} %d\\n' $?\n"
+        (tmp_path / "page.sh").write_text(script)
+        command = ["bash", tmp_path / "page.sh"]
+        done = subprocess.run(
+            command, cwd=here, env=environment, capture_output=True, text=True
+        )
+        assert done.stderr == ""
+        parts = re.split(rf"\n{MARK} (\d+)\n", done.stdout.replace(str(here), HOME))
+        return [(int(code), printed) for printed, code in zip(parts[::2], parts[1::2])]
+
+    return run
+
+
+def make_upstream(folder):
+    """Make a git repository of the template; its branch `later` has a tool more."""
+    away = shutil.ignore_patterns(".git", ".venv", "*cache*", "layers", "site")
+    shutil.copytree(PROJECT, folder, symlinks=True, ignore=away)
+    tool = f"{TEMPLATE}/tools/trace_blobs.py"
+    for command in (
+        "init -b main", "config user.name us", "config user.email us@localhost", "add .",
+        f"reset {tool}", "commit -m Before", f"add {tool}", "commit -m After", "branch later",
+        "reset --hard HEAD~",
+    ):  # fmt: skip
+        command = [need("git"), *command.split()]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def lines(text):
+    """Return the lines that are not empty, with blanks, rulers and times made equal."""
+    text = re.sub(r"\b\d+\.\d+s\b", "0.00s", text)
+    text = re.sub(r"[ \t]+|(?<==)=+|(?<=_)_+", " ", text)
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def agree(shown, printed):
+    """Whether the shown lines, `...` among them, are the printed ones."""
+    if not shown:
+        return not printed
+    if shown[0] == "...":
+        return any(agree(shown[1:], printed[i:]) for i in range(len(printed) + 1))
+    return (
+        bool(printed) and same(shown[0], printed[0]) and agree(shown[1:], printed[1:])
+    )
+
+
+def same(shown, printed):
+    """Whether two lines agree, numbers to three digits: the last ones differ among machines."""
+    numbers = [
+        [float(number) for number in NUMBER.findall(line)] for line in (shown, printed)
+    ]
+    equal_text = NUMBER.split(shown) == NUMBER.split(printed)
+    return equal_text and numbers[0] == pytest.approx(numbers[1], rel=5e-3)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_command_prints_what_the_page_shows(run, page):
+    todo = steps((DOCS / f"{page}.md").read_text())
+    done = run(todo)
+    assert len(done) == len(todo)
+    for step, (code, printed) in zip(todo, done):
+        shown = lines("\n".join(step.shown))
+        fails = any(FAILS.search(line) for line in shown)
+        if not agree(shown, lines(printed)) or bool(code) != fails:
+            text = f"{page}.md: exit code {code} of\n$ {step.command}\nwhich prints\n{printed}"
+            pytest.fail(text, pytrace=False)
+
+
+def test_team_file_answers_prompts():
+    answers = yaml.safe_load((DOCS / "team.yaml").read_text())["default_context"]
+    prompts = json.loads((PROJECT / "cookiecutter.json").read_text())["__prompts__"]
+    assert {"author", "license", "header"} <= set(answers) <= set(prompts)
+
+
+def test_chinese_loss_guide_has_the_same_commands_and_output():
+    english, chinese = [(DOCS / f"loss{page}.md").read_text() for page in ("", ".zh")]
+    fences = re.compile(r"^```.*?^```$", re.M | re.S)
+    assert fences.findall(chinese) == fences.findall(english)
+    assert chinese.count("\n#") == english.count("\n#")
+
+
+def sentences(file, *functions):
+    """Yield the sentences in the source of functions, as regular expressions."""
+    for node in ast.parse((HARNESS / file).read_text()).body:
+        if getattr(node, "name", None) in functions:
+            docstring = ast.get_docstring(node, clean=False)
+            for part in ast.walk(node):
+                text = getattr(part, "value", None)
+                if (
+                    isinstance(text, str)
+                    and text != docstring
+                    and len(text.split()) > 1
+                ):
+                    yield re.sub(r"%(\\.\d)?\w", ".*", re.escape(text))
+
+
+def test_gradient_guide_explains_every_diagnosis():
+    guide = (DOCS / "gradient.md").read_text()
+    table = "\n".join(re.findall(r"^\| ([^`|]*) \|", guide, re.M))
+    names = re.findall(
+        r"\w+",
+        re.search(r"HYPOTHESES = \((.*)\)", (HARNESS / "diagnosis.py").read_text())[1],
+    )
+    told = [*sentences("diagnosis.py", *names, "times", "place")]
+    told += sentences("checks.py", "other_top_diffs")
+    assert len(told) > 15
+    assert [text for text in told if not re.search(text, table)] == []

@@ -1,0 +1,1 @@
+"""What is generated: answers taken and refused, files, layers that work."""

@@ -1,0 +1,86 @@
+"""The net in example/ trains with `caffe train`, and its loss goes down, whatever the counts."""
+
+import re
+
+import pytest
+
+from template_spec.kinds import KINDS
+
+COUNTS = [
+    (0, 1),
+    (0, 2),
+    (0, 64),
+    (1, 1),
+    (2, 1),
+    (2, 5),
+    (5, 2),
+    (1, 64),
+    (64, 1),
+    (64, 64),
+]
+LAYERS = {
+    f"{kind}_{bottoms}_{tops}": dict(layer_kind=kind, bottoms=bottoms, tops=tops)
+    for kind in KINDS
+    for bottoms, tops in COUNTS
+    if bottoms in KINDS[kind].bottoms and tops in KINDS[kind].tops
+}
+# Blobs and a layer that are named as the net would name its own.
+LAYERS["loss"] = dict(bottoms="input,hidden,slice", tops="output,target,loss_")
+TRAIN = ". ./activate.sh && caffe train -solver example/solver.prototxt"
+
+
+@pytest.fixture
+def train(with_caffe):
+    """A function that trains the example in a folder: the losses that `caffe train` prints."""
+
+    def run(folder):
+        before = files(folder)
+        result = with_caffe(folder, "bash", "-c", TRAIN)
+        assert result.returncode == 0, result.stderr
+        assert files(folder) == before
+        log = result.stderr
+        assert "Optimization Done" in log
+        return [
+            float(loss) for loss in re.findall(r"Iteration \d+ \(.*loss = (\S+)", log)
+        ]
+
+    return run
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_loss_goes_down(bake, train, tmp_path, name):
+    answers = {"param_str_keys": "margin, mode:str='mean'", **LAYERS[name]}
+    losses = train(bake(out=tmp_path, layer_name=name, **answers))
+    assert len(losses) == 10
+    assert losses[-1] < 0.01 * losses[0]
+
+
+def test_loss_does_not_go_down_through_a_wrong_backward(bake, train):
+    layer = bake(layer_name="wrong")
+    module = layer / "wrong.py"
+    module.write_text(module.read_text().replace("= top[0].diff", "= -top[0].diff"))
+    losses = train(layer)
+    assert not losses[-1] < losses[0]
+
+
+def test_metric_is_shown_in_test(bake, with_caffe):
+    layer = bake(layer_name="error", layer_kind="metric")
+    log = with_caffe(layer, "bash", "-c", TRAIN).stderr
+    shown = [
+        float(value)
+        for value in re.findall(r"Test net output #\d+: error = (\S+)", log)
+    ]
+    assert len(shown) == 3
+    assert shown[-1] < 0.1 * shown[0]
+    assert "Train net output #0: error" not in log
+
+
+def test_fragment_stands_in_the_net_as_it_is(bake):
+    for kind in KINDS:
+        layer = bake(layer_name="in_place", layer_kind=kind, param_str_keys="margin")
+        fragment = (layer / "in_place.prototxt").read_text()
+        assert fragment in (layer / "example" / "train_val.prototxt").read_text()

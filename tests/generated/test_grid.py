@@ -1,0 +1,78 @@
+"""Every layer of the grid is green as it is generated, on real Caffe and on the stand-in.
+
+The grid lies in one folder and one pytest tests it from above, so that it also shows that layers
+do not get into each other's way.
+"""
+
+import itertools
+
+import pytest
+
+from support.project import ENGINES
+from template_spec.kinds import KINDS
+
+SEEDS = 1  # `make proof` runs 200
+PARAMS = {
+    "plain": "",
+    "keys": "x1=1, x2=2, margin:float, mode:str='mean', on=true, w=[1, 2], d={}",
+}
+
+GRID = {
+    f"{kind}_{bottoms}_{tops}_{params}": dict(
+        layer_kind=kind, bottoms=bottoms, tops=tops, param_str_keys=PARAMS[params]
+    )
+    for kind, bottoms, tops, params in itertools.product(
+        KINDS, range(5), range(5), PARAMS
+    )
+    if bottoms in KINDS[kind].bottoms and tops in KINDS[kind].tops
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(bake, own_tests, request, tmp_path_factory):
+    """What both engines say of the layers of the grid that are asked for (-k)."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = {call.params.get("name") for call in calls if call}
+    names = [name for name in GRID if name in wanted]
+    out = tmp_path_factory.mktemp("grid")
+    for name in names:
+        bake(out=out, layer_name=name, **GRID[name])
+    return {
+        engine: own_tests(engine, out, f"--seeds={SEEDS}", *names) for engine in ENGINES
+    }
+
+
+def checks_of(name):
+    """The checks that apply to a layer of the grid."""
+    kind = KINDS[GRID[name]["layer_kind"]]
+    checks = {"load", "shapes", "expected_tops", "counts"}
+    if GRID[name]["bottoms"]:
+        checks |= {"forward", "batch"}
+        if kind.wanted:
+            checks |= {"gradient", "propagate_down"}
+        if GRID[name]["layer_kind"] == "learnable":
+            checks |= {"weights"}
+    else:
+        checks |= {"sequence", "phases", "ranks"}
+        if "batch_size" in kind.keys:
+            checks |= {"batch_size"}
+    if GRID[name]["param_str_keys"] or kind.keys:
+        checks |= {"param_str"}
+    return checks
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", GRID)
+def test_layer_is_green(verdicts, engine, name):
+    own = {
+        test: outcome
+        for test, outcome in verdicts[engine].items()
+        if f"_{name}[" in test
+    }
+    expected = {f"test_{name}[{check}]": "passed" for check in checks_of(name)}
+    assert own == expected, verdicts[engine].output
+
+
+def test_both_engines_say_the_same(verdicts):
+    assert verdicts["real"] == verdicts["standin"]
+    assert verdicts["real"].exit_code == verdicts["standin"].exit_code == 0

@@ -1,0 +1,142 @@
+"""`make new`: a whole layer in OUT, or nothing."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support.project import PROJECT
+
+
+@pytest.fixture
+def new(tmp_path, config_file):
+    """A function that runs scripts/new, as `make new` does."""
+    command = [sys.executable, str(PROJECT / "scripts" / "new")]
+    environment = {
+        **os.environ,
+        "COOKIECUTTER_CONFIG": str(config_file),
+        "PWD": str(tmp_path),
+    }
+    environment["HOME"] = str(tmp_path / "home")
+
+    def run(*arguments, start=subprocess.run, **options):
+        if start is subprocess.run:
+            options |= {"capture_output": True, "timeout": 60}
+        options = {"text": True, "cwd": tmp_path, "env": environment, **options}
+        return start([*command, *arguments], **options)
+
+    return run
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_generates_into_out(new, tmp_path):
+    result = new("made/here", "--no-input", "layer_name=focal_loss", "layer_kind=loss")
+    assert result.returncode == 0, result.stderr
+    assert left(tmp_path / "made" / "here") == ["focal_loss"]
+    assert "cd made/here/focal_loss && python3 -m pytest" in result.stdout
+    assert os.access(tmp_path / "made" / "here" / "focal_loss" / "activate.sh", os.X_OK)
+
+
+def test_tilde_is_the_home_folder(new, tmp_path):
+    (tmp_path / "home").mkdir()
+    assert new("~/caffe", "--no-input").returncode == 0
+    assert left(tmp_path / "home" / "caffe") == ["my_layer"]
+
+
+def test_asks_the_prompts(new, tmp_path):
+    result = new("out", input="smooth_l1\n\n2\n\n\nsigma=1.0\n\n\n\n\n")
+    assert result.returncode == 0, result.stderr
+    assert "Kind of layer" in result.stdout
+    fragment = (tmp_path / "out" / "smooth_l1" / "smooth_l1.prototxt").read_text()
+    assert '"sigma": 1.0' in fragment and "SmoothL1Layer" in fragment
+
+
+def test_existing_layer_is_left_alone(new, tmp_path):
+    (tmp_path / "out" / "my_layer").mkdir(parents=True)
+    (tmp_path / "out" / "my_layer" / "mine").write_text("mine")
+    result = new("out", "--no-input")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "make new: out/my_layer exists already and is left as it is; take another name\n"
+    )
+    assert result.stdout == ""
+    assert left(tmp_path / "out") == ["my_layer"]
+    assert left(tmp_path / "out" / "my_layer") == ["mine"]
+
+
+def test_refused_answer_leaves_nothing(new, tmp_path):
+    result = new("out", "--no-input", "layer_name=Focal")
+    assert result.returncode == 1
+    assert result.stdout.startswith("layer_name: expected snake_case")
+    assert left(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("size", [10, 4000, 9000])
+def test_full_disk_leaves_nothing(new, tmp_path, size):
+    """A limit on the size of files makes some write fail, as a full disk does."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    result = new("out", "--no-input", preexec_fn=limit)
+    assert result.returncode == 1
+    assert (
+        result.stderr.startswith("make new: ") and len(result.stderr.splitlines()) == 1
+    )
+    assert left(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("typed", ["", "focal_loss\n\n1\n1\n"])
+def test_interrupt_leaves_nothing(new, tmp_path, sent, code, typed):
+    process = new(
+        "out",
+        start=subprocess.Popen,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(typed)
+    process.stdin.flush()
+    seen = ""
+    wanted = "Tops" if typed else "[1/10]"
+    stuck = threading.Timer(30, process.kill)  # or else reading would wait for ever
+    stuck.start()
+    while wanted not in seen and (character := process.stdout.read(1)):
+        seen += character
+    stuck.cancel()
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert left(tmp_path / "out") == []
+
+
+def test_unwritable_out_is_one_line(new):
+    result = new("/proc/out", "--no-input")
+    assert result.returncode == 1
+    assert (
+        result.stderr.startswith("make new: ") and len(result.stderr.splitlines()) == 1
+    )
+
+
+def test_unknown_option_is_one_line(new, tmp_path):
+    result = new("out", "--no-imput")
+    assert result.returncode == 2
+    assert (
+        result.stderr.startswith("make new: No such option")
+        and left(tmp_path / "out") == []
+    )
+
+
+def test_help(new):
+    result = new("--help")
+    assert result.returncode == 0 and "OUT" in result.stdout
+    assert new().returncode == 2

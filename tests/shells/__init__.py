@@ -1,0 +1,1 @@
+"""The activate scripts, in real shells."""
