@@ -20,6 +20,7 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2.ext import Extension
 
 from template_spec.kinds import KINDS
+from template_spec.layout import params_source, to_source
 
 HERE = Path(__file__).resolve().parent
 SOURCE = Path(__file__).read_bytes()
@@ -652,6 +653,8 @@ FILTERS = (
     to_markdown,
     to_python,
     to_python_list,
+    params_source,
+    to_source,
     version,
 )
 
