@@ -32,7 +32,13 @@ PARAMS = <<layer|params_source>>
 <% endif %>
 
 
+<% if layer.class_name|length <= 67 %>
 class <<layer.class_name>>(caffe.Layer):
+<% else %>
+class <<layer.class_name>>(
+    caffe.Layer
+):
+<% endif %>
     """<<kind.sentence(layer)|trim>>
 
 <<kind.blobs(layer)|trim("\n")>>

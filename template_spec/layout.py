@@ -60,3 +60,15 @@ def params_source(layer):
         for name, value in items
     ]
     return "\n".join(["{", *lines, "}"])
+
+
+def filled(words):
+    """Return the words of a shell command in lines, each but the last with a \\ at its end."""
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + len(" " + " \\") <= WIDTH:
+            lines[-1] += " " + word
+        else:
+            lines[-1] += " \\"
+            lines.append("    " + word)
+    return lines
