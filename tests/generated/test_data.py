@@ -91,9 +91,7 @@ def test_ranks_share_each_epoch(found, solvers):
 
 
 def test_a_batch_that_not_all_solvers_can_have_is_refused(found):
-    assert found["refused"] == (
-        "ImagesLayer: batch_size must be 1 to 3, got 4"
-    )
+    assert found["refused"] == ("ImagesLayer: batch_size must be 1 to 3, got 4")
 
 
 DIVMOD = "divmod(self.passes, samples // size // self.solvers)"
