@@ -6,6 +6,8 @@ import pytest
 
 from support.project import ENGINES
 
+pytestmark = pytest.mark.caffe
+
 LAYERS = {
     "loss": dict(layer_kind="loss", bottoms="scores,label", param_str_keys="gamma=5.0"),
     "pair": dict(bottoms="a,b", tops="2"),
