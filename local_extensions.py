@@ -20,6 +20,7 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2.ext import Extension
 
 from template_spec.kinds import KINDS
+from template_spec.layout import filled, params_source, to_source
 
 HERE = Path(__file__).resolve().parent
 SOURCE = Path(__file__).read_bytes()
@@ -46,8 +47,7 @@ DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{i}" for port in ("com", "lpt") for i in range(10)
 }
 MODULE_NAMES = {  # what the generated module defines or imports
-    "ast", "copy", "difflib", "json", "numbers", "sys", "caffe", "np",
-    "_by_channel", "_check_count", "_fits", "_parse_literal", "_parse_param_str",
+    "ast", "difflib", "json", "sys", "caffe", "np", "PARAMS", "by_channel",
 }  # fmt: skip
 LAYER_ATTRIBUTES = {
     "blobs", "phase", "param_str", "type", "setup", "reshape", "forward", "backward",
@@ -652,6 +652,9 @@ FILTERS = (
     to_markdown,
     to_python,
     to_python_list,
+    filled,
+    params_source,
+    to_source,
     version,
 )
 

@@ -1,7 +1,8 @@
 <% set layer = cookiecutter|layer_spec %>
 <% import layer.kind_name ~ ".jinja" as kind %>
+<% import "shared/owner.jinja" as owner %>
 <% set expected_tops = kind.expected_tops(layer) %>
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+<<owner.header(layer, python=true)>>"""Bottoms to test <<layer.class_name>> with, and what it must give for them."""
 <% if "np." in expected_tops %>
 
 import numpy as np
@@ -13,12 +14,12 @@ def test_<<layer.name>>(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
 <<kind.make_bottoms(layer)>>
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
 <<expected_tops|trim("\n")>>

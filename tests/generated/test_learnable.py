@@ -82,7 +82,4 @@ def test_top_is_weight_times_bottom_plus_bias(found):
 
 
 def test_a_bottom_without_channels_is_refused(found):
-    assert (
-        found["flat"]
-        == "ChannelsLayer: expected bottom_0 of shape (N, 1, ...), got (2,)"
-    )
+    assert found["flat"] == "ChannelsLayer: bottom 0 must be (N, C, ...), got (2,)"

@@ -36,9 +36,6 @@ def main(folder, module, name, bottoms, tops):
     counts = {"taken": 0, "refused": 0, "longest": ""}
     for line in io.open(os.path.join(folder, "param_strs.json"), encoding="ascii"):
         text = json.loads(line)
-        if isinstance(text, list):
-            start, opener, middle, closer, times, end = text
-            text = start + opener * times + middle + closer * times + end
         layer = kind() if caffe.Layer is object else kind.__new__(kind)
         layer.phase = caffe.TRAIN
         layer.param_str = text if sys.version_info > (3,) else text.encode("utf-8")

@@ -38,7 +38,8 @@ def in_caffe(folder, name):
     sys.path.insert(0, folder)
     try:
         loaded = caffe.Net(path, caffe.TEST)
-        return loaded.layers[list(loaded._layer_names).index(name)].params
+        layer = loaded.layers[list(loaded._layer_names).index(name)]
+        return getattr(layer, "params", {})
     finally:
         del sys.path[0]
         sys.modules.pop(name, None)
@@ -50,10 +51,10 @@ def by_hand(folder, name):
     )
     fragment = prototxt.load(os.path.join(folder, name + ".prototxt")).get("layer")
     module = imp.load_source(name, os.path.join(folder, name + ".py"))
-    (kind,) = [value for value in vars(module).values() if hasattr(value, "BOTTOMS")]
+    (kind,) = [value for value in vars(module).values() if hasattr(value, "refuse")]
     layer = kind()
     layer.param_str = str(fragment.get("python_param").get("param_str", ""))  # in bytes
-    return module._parse_param_str(layer)
+    return layer.read_params() if hasattr(layer, "read_params") else {}
 
 
 for line in iter(sys.stdin.readline, ""):
