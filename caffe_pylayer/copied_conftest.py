@@ -1,3 +1,5 @@
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see harness/__init__.py
+# ruff: noqa
 """Loads the checks in harness/: pytest's fixture `check`, and its options."""
 
 import importlib
@@ -10,7 +12,10 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 
 
 def load_plugin():
-    """Return harness/pytest_plugin.py; each layer's harness/ is a package of its own."""
+    """Return harness/pytest_plugin.py, in a package of this layer's own.
+
+    All layers in one pytest have a harness/, of different versions.
+    """
     package = types.ModuleType("harness_of" + re.sub(r"\W", "_", TESTS))
     package.__path__ = [os.path.join(TESTS, "harness")]
     sys.modules[package.__name__] = package

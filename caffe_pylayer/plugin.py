@@ -1,19 +1,13 @@
-"""The plugin of pytest: the fixture `check`, and its options."""
+"""What pytest loads where caffe-pylayer is installed, in every project.
 
-from .checks.pytest_plugin import (
-    check,
-    pytest_addoption,
-    pytest_collection_modifyitems,
-    pytest_configure,
-    pytest_generate_tests,
-    pytest_report_collectionfinish,
-)
+The checks' own plugin comes after the conftest.py of a project, whose options and
+fixtures may have the same names: they win.
+"""
 
-__all__ = [
-    "check",
-    "pytest_addoption",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "pytest_generate_tests",
-    "pytest_report_collectionfinish",
-]
+import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config):
+    yield
+    early_config.pluginmanager.import_plugin("caffe_pylayer.checks.pytest_plugin")

@@ -4,4 +4,4 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-pytest_plugins = ["caffe_pylayer.plugin"]
+pytest_plugins = ["caffe_pylayer.checks.pytest_plugin"]

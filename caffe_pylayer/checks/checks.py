@@ -1,7 +1,10 @@
-"""What holds for any correct Caffe layer: a table of checks, each a function of a Subject.
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""What holds for any correct Caffe layer: a table of checks, functions of a Subject.
 
-A check raises Failure with a text for the author of the layer, and knows of the layer only what
-its fragment says.
+A check raises CheckFailed with a text for the author of the layer, or CheckSkipped. It
+knows of the layer only what its fragment says. In the table CHECKS stand its name and
+to which fragments it applies.
 """
 
 import importlib
@@ -14,23 +17,21 @@ import traceback
 import numpy as np
 
 from . import diagnosis, engine, gradient, net, plot, sources
-from .net import Failure
+from .net import CheckFailed
 from .subject import (
     BATCHES,
     DRAWS,
     EXACT,
-    ROWS,
+    TABLE_ROWS,
+    CheckSkipped,
     Subject,
-    Unchecked,
     all_equal,
-    same,
+    assert_same,
     show,
 )
 from .weights import check_weights, move_weights
 
-MOST_COMBINATIONS = (
-    4  # wanted bottoms up to which every combination of propagate_down is tried
-)
+MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
 
 def check_load(subject):
@@ -45,7 +46,7 @@ def check_load(subject):
         subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
     )
     if len(loaded.params) and not wants_gradient(fragment):
-        raise Unchecked(
+        raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
         )
 
@@ -62,19 +63,19 @@ def check_shapes(subject):
         layer_net = subject.net(arrays)
         for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
             if not top.size:
-                raise Failure(
+                raise CheckFailed(
                     "batch %d: top %s has no elements, its shape is %s"
                     % (batch, name, top.shape)
                 )
             if not np.all(np.isfinite(top)):
                 where = tuple(np.argwhere(~np.isfinite(top))[0])
-                raise Failure(
+                raise CheckFailed(
                     "batch %d: top %s is %s at %s" % (batch, name, top[where], where)
                 )
 
 
 def check_forward(subject):
-    """Forward leaves its bottoms alone and depends on nothing else; nets do not share state."""
+    """Forward leaves its bottoms alone and depends on them alone, net by net."""
     for draw in range(0, DRAWS, 2):
         arrays, others = [subject.bottoms(BATCHES[0], i) for i in (draw, draw + 1)]
         check_forward_of(subject, arrays, others)
@@ -84,7 +85,7 @@ def check_forward_of(subject, arrays, others):
     """Run forward on two different draws of bottoms, in two nets, and compare."""
     layer_net, other_net = subject.net(arrays), subject.net(arrays)
     first = subject.forward(layer_net, arrays)
-    same(
+    assert_same(
         "forward changed its bottom",
         layer_net.bottoms,
         layer_net.bottom_data(),
@@ -99,23 +100,26 @@ def check_forward_of(subject, arrays, others):
         ("forward of a second net of the same layer", other_net),
     ):
         found = subject.forward(run, arrays)
-        same(what + " gave another top for the same bottoms:", run.tops, found, first)
+        assert_same(
+            what + " gave another top for the same bottoms:", run.tops, found, first
+        )
         subject.forward(layer_net, others)
     larger = subject.bottoms(BATCHES[1])
     for second, bottoms in ((other_net, others), (subject.net(larger), larger)):
         subject.forward(layer_net, arrays)
         subject.forward(second, bottoms)
-        same(
-            "after a forward of a second net of the same layer, backward gave another diff of",
+        assert_same(
+            "after a forward of a second net of the same layer, "
+            "backward gave another diff of",
             layer_net.variables,
             layer_net.backward(*diffs),
             gradient_before,
         )
-    keeps_loss_weight(subject, layer_net, arrays)
+    assert_keeps_loss_weight(subject, layer_net, arrays)
 
 
-def keeps_loss_weight(subject, layer_net, arrays):
-    """Raise Failure if a pass writes the diff of a loss, where Caffe keeps loss_weight."""
+def assert_keeps_loss_weight(subject, layer_net, arrays):
+    """Raise CheckFailed if a pass writes a loss's diff: Caffe has loss_weight there."""
     weights = subject.fragment.layer.all("loss_weight")
     losses = [i for i, weight in enumerate(weights) if weight]
     names = [layer_net.tops[i] for i in losses]
@@ -131,7 +135,7 @@ def keeps_loss_weight(subject, layer_net, arrays):
         run()
         found = [layer_net.top_diff(name) for name in names]
         text = "%s wrote the diff, in which Caffe keeps loss_weight, of top" % what
-        same(text, names, found, kept, EXACT, ("after", "before"))
+        assert_same(text, names, found, kept, EXACT, ("after", "before"))
 
 
 def check_batch(subject):
@@ -143,7 +147,7 @@ def check_batch(subject):
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
-        same(
+        assert_same(
             what + "another top than in a new net",
             fresh.tops,
             subject.forward(layer_net, arrays),
@@ -151,7 +155,7 @@ def check_batch(subject):
         )
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
-            same(
+            assert_same(
                 what + "another gradient than in a new net, of",
                 fresh.variables,
                 layer_net.backward(*diffs),
@@ -174,12 +178,12 @@ def check_expected_tops(subject):
             if expected.size == top.size == 1:
                 expected = expected.reshape(top.shape)
             if expected.shape != top.shape:
-                raise Failure(
+                raise CheckFailed(
                     "top %s has the shape %s, expected_tops says %s"
                     % (name, top.shape, expected.shape)
                 )
             tolerance = 1e-4 * np.abs(expected) + 3e-6 * np.max(np.abs(expected))
-            same(
+            assert_same(
                 "forward and expected_tops differ in top",
                 [name],
                 [top],
@@ -190,83 +194,82 @@ def check_expected_tops(subject):
 
 
 def check_gradient(subject):
-    """Backward gives the slopes of forward, for every wanted bottom and every weight."""
+    """Backward gives the slopes of forward, for each wanted bottom and each weight."""
     unmeasured = []
     for draw in range(DRAWS):
-        batch = BATCHES[draw % len(BATCHES)]
-        arrays = subject.bottoms(batch, draw)
-        layer_net = subject.net(arrays)
-        if draw:
-            move_weights(layer_net, subject.rng)
-        tops = subject.forward(layer_net, arrays)
-        need_same_tops(subject, layer_net, arrays, tops)
-        data = layer_net.bottom_data()
-        same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
-        top_diffs = subject.top_diffs(tops, draw)
-        others = [np.float32(-0.7) * diff for diff in top_diffs]
-        diffs = subject.backward(layer_net, top_diffs, arrays)
-        after = layer_net.bottom_data()
-        same(
-            "backward changed the data of bottom", layer_net.bottoms, after, data, EXACT
-        )
-        mistakes = [
-            mistaken(layer_net.tops, tops, given) for given in (top_diffs, others)
-        ]
-        instead = [taken for pairs in mistakes for _, taken in pairs]
-        values = arrays + [weight.data.copy() for weight in layer_net.weights]
-        checked = subject.checked(layer_net)
-        for i in checked:
-            name, run = (
-                layer_net.variables[i],
-                forward_of(subject, layer_net, arrays, i),
-            )
-            point = run, values[i], diffs[i], tops, top_diffs, subject.rng
-            if subject.pictures and not draw:
-                layer = subject.fragment.layer.get("name")
-                plot.save(
-                    subject.pictures, layer, name, diffs[i], gradient.measure(*point)
-                )
-            try:
-                found = gradient.check(*point, others=instead)
-            except gradient.AllKinks:
-                unmeasured.append(name)
-                found = None
-            need_same_tops(subject, layer_net, arrays, tops)
-            if found:
-                lines = [gradient_table(name, found)]
-                if found.measured is not None:
-                    again = layer_net.backward(others, subject.diffs_like(arrays))[i]
-                    texts = [text for text, _ in mistakes[0]]
-                    rest = [
-                        (layer_net.variables[j], diffs[j]) for j in checked if j != i
-                    ]
-                    numbers = numbers_of(subject.fragment, batch, values[i])
-                    case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
-                    lines += diagnosis.explain(case)
-                if (
-                    len(arrays) > 1
-                    and i < len(arrays)
-                    and np.all(values[i] == np.round(values[i]))
-                ):
-                    text = "%s holds whole numbers; labels want propagate_down: false"
-                    lines.append(text % name)
-                raise Failure("\n  ".join(lines))
+        unmeasured += check_gradient_of(subject, draw)
     for name in unmeasured:
         if unmeasured.count(name) == DRAWS:
-            raise Unchecked(
-                "the gradient of %s cannot be measured: forward has a kink at each of its "
-                "elements; let make_bottoms give other values" % name
+            raise CheckSkipped(
+                "the gradient of %s cannot be measured: forward has a kink at each of "
+                "its elements; let make_bottoms give other values" % name
             )
 
 
-def need_same_tops(subject, layer_net, arrays, tops):
-    """Raise Failure if forward gives other tops than before, for the same bottoms."""
+def check_gradient_of(subject, draw):
+    """Check the gradients at one draw of bottoms; return names that have only kinks."""
+    unmeasured = []
+    batch = BATCHES[draw % len(BATCHES)]
+    arrays = subject.bottoms(batch, draw)
+    layer_net = subject.net(arrays)
+    if draw:
+        move_weights(layer_net, subject.rng)
+    tops = subject.forward(layer_net, arrays)
+    assert_same_tops(subject, layer_net, arrays, tops)
+    data = layer_net.bottom_data()
+    assert_same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
+    top_diffs = subject.top_diffs(tops, draw)
+    others = [np.float32(-0.7) * diff for diff in top_diffs]
+    diffs = subject.backward(layer_net, top_diffs, arrays)
+    after, what = layer_net.bottom_data(), "backward changed the data of bottom"
+    assert_same(what, layer_net.bottoms, after, data, EXACT)
+    mistakes = [
+        top_diff_mistakes(layer_net.tops, tops, given) for given in (top_diffs, others)
+    ]
+    texts = [text for text, _ in mistakes[0]]
+    mistaken = [taken for pairs in mistakes for _, taken in pairs]
+    values = arrays + [weight.data.copy() for weight in layer_net.weights]
+    checked = subject.checked(layer_net)
+    for i in checked:
+        name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
+        point = run, values[i], diffs[i], tops, top_diffs, subject.rng
+        if subject.pictures and not draw:
+            layer, numeric = (
+                subject.fragment.layer.get("name"),
+                gradient.numeric_gradient(*point),
+            )
+            plot.save(subject.pictures, layer, name, diffs[i], numeric)
+        try:
+            found = gradient.check(*point, others=mistaken)
+        except gradient.NotMeasurable:
+            unmeasured.append(name)
+            found = None
+        assert_same_tops(subject, layer_net, arrays, tops)
+        if not found:
+            continue
+        lines = [gradient_table(name, found)]
+        if found.numeric is not None:
+            again = layer_net.backward(others, subject.diffs_like(arrays))[i]
+            rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
+            numbers = numbers_of(subject.fragment, batch, values[i])
+            case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
+            lines += diagnosis.explain(case)
+        whole = np.all(values[i] == np.round(values[i]))
+        if len(arrays) > 1 and i < len(arrays) and whole:
+            text = "%s holds whole numbers; labels want propagate_down: false"
+            lines.append(text % name)
+        raise CheckFailed("\n  ".join(lines))
+    return unmeasured
+
+
+def assert_same_tops(subject, layer_net, arrays, tops):
+    """Raise CheckFailed if forward gives other tops for the same bottoms."""
     what = "the gradient cannot be measured: the same bottoms gave another top"
-    same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+    assert_same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
 
 
 def forward_of(subject, layer_net, arrays, i):
-    """Return forward as a function of variable i alone: a bottom, or one of the weights."""
+    """Return forward as a function of variable i alone: a bottom, or a weight."""
 
     def of_bottom(array):
         return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
@@ -282,8 +285,8 @@ def forward_of(subject, layer_net, arrays, i):
     return of_bottom if i < len(arrays) else of_weight
 
 
-def mistaken(names, tops, top_diffs):
-    """Return pairs: what a layer may take for the top diffs by mistake, in words and as arrays."""
+def top_diff_mistakes(names, tops, top_diffs):
+    """Return pairs (text, arrays): what may be taken for the top diffs by mistake."""
     found = [
         ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
         ("the top's diff is squared", np.square),
@@ -299,7 +302,7 @@ def mistaken(names, tops, top_diffs):
 
 
 def numbers_of(fragment, batch, array):
-    """Return pairs: what a wrong factor may come from, in words and as a number."""
+    """Return pairs (text, number): what a wrong factor may come from."""
     shape = array.shape
     found = [("the batch size", batch)]
     found += [
@@ -332,18 +335,18 @@ def gradient_table(name, found):
         "  %-16s %13s %13s %11s %8s"
         % ("index", "backward", "measured", "error", "ratio")
     )
-    for index, slope in found.rows[:ROWS]:
-        ratio = slope.layers / slope.measured if slope.measured else np.inf
+    for index, slope in found.rows[:TABLE_ROWS]:
+        ratio = slope.analytic / slope.numeric if slope.numeric else np.inf
         where = "direction" if index is None else show(index)
         lines.append(
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
-            % (where, slope.layers, slope.measured, -slope.residual, ratio)
+            % (where, slope.analytic, slope.numeric, -slope.residual, ratio)
         )
     return "\n".join(lines)
 
 
 def check_propagate_down(subject):
-    """A bottom that is off keeps its diff, and all others get the same gradient as before."""
+    """A bottom that is off keeps its diff, the others get the same gradient."""
     arrays, wanted = subject.bottoms(BATCHES[0]), subject.fragment.wanted
     complete = subject.net(arrays)
     tops = subject.forward(complete, arrays)
@@ -358,10 +361,12 @@ def check_propagate_down(subject):
         )
         for i, name in enumerate(layer_net.variables):
             if i >= len(arrays) or flags[i]:
-                same(what + "another gradient of", [name], [found[i]], [diffs[i]])
+                assert_same(
+                    what + "another gradient of", [name], [found[i]], [diffs[i]]
+                )
             else:
                 kept, columns = garbage[i].astype(np.float32), ("after", "before")
-                same(
+                assert_same(
                     what + "backward wrote the diff of",
                     [name],
                     [found[i]],
@@ -372,7 +377,7 @@ def check_propagate_down(subject):
 
 
 def combinations(wanted):
-    """Return the propagate_downs to try: of many wanted bottoms none, all, each on, each off."""
+    """Return propagate_downs to try; of many bottoms none, all, each on, each off."""
     on = [i for i, want in enumerate(wanted) if want]
     if len(on) <= MOST_COMBINATIONS:
         chosen = [c for n in range(len(on) + 1) for c in itertools.combinations(on, n)]
@@ -391,14 +396,14 @@ def check_counts(subject):
     for changed in (arrays + [extra], arrays[:-1]):
         if len(changed) != len(arrays):
             what = "%d bottoms instead of %d" % (len(changed), len(arrays))
-            refused(what, subject, changed, tops, reference)
+            assert_refused(what, subject, changed, tops, reference)
     for count in (tops + 1, tops - 1):
         what = "%d tops instead of %d" % (count, tops)
-        refused(what, subject, arrays, count, reference)
+        assert_refused(what, subject, arrays, count, reference)
 
 
-def refused(what, subject, arrays, tops, reference):
-    """Raise Failure if the layer takes these counts without a word and without using them."""
+def assert_refused(what, subject, arrays, tops, reference):
+    """Raise CheckFailed if the layer takes these counts and does not use them."""
     try:
         layer_net = subject.net(arrays, tops=tops)
         used = [layer_net.net.blobs[top].count for top in layer_net.tops]
@@ -412,17 +417,17 @@ def refused(what, subject, arrays, tops, reference):
     except Exception:
         return
     if not all(used):
-        raise Failure(
+        raise CheckFailed(
             "the layer takes %s and ignores it: setup must check the counts" % what
         )
 
 
-# What stands in for a value of another type, such that no conversion takes it by accident.
+# What stands in for a value of another type; no conversion takes it by accident.
 MISTYPED = ((bool, "no"), ((int, float), {}), (list, 7), (dict, 7), (object, []))
 
 
 def check_param_str(subject):
-    """Unknown and mistyped keys are refused; a missing key is, or the layer works without it."""
+    """Unknown and mistyped keys are refused; a missing one is, or is not needed."""
     fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
     cases = [("the unknown key no_such_key", dict(fragment.params, no_such_key=1))]
     for key, value in fragment.params.items():
@@ -439,7 +444,7 @@ def check_param_str(subject):
             subject.forward(layer_net, arrays)
         except Exception:
             continue
-        raise Failure("param_str with %s was taken: expected an exception" % what)
+        raise CheckFailed("param_str with %s was taken: expected an exception" % what)
     for key in fragment.params:
         params = dict(fragment.params)
         del params[key]
@@ -450,9 +455,9 @@ def check_param_str(subject):
         try:
             subject.forward(layer_net, arrays)
         except Exception as error:
-            raise Failure(
-                "param_str without %r loads and fails in forward: expected an exception "
-                "from setup, or a default (%s: %s)"
+            raise CheckFailed(
+                "param_str without %r loads and fails in forward: "
+                "expected an exception from setup, or a default (%s: %s)"
                 % (str(key), type(error).__name__, error)
             )
 
@@ -514,9 +519,15 @@ def names(path):
 
 
 def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
-    """Run one check on every seed; return [outcome, text], the outcome pass, skip or fail.
+    """Run one check with each seed; return [outcome, why]: pass, skip or fail.
 
-    `pictures` is the folder for pictures of the gradients, if they are wanted.
+    Args:
+        name: a name in CHECKS.
+        caffe: the module, real or the stand-in.
+        path: the fragment's file, beside the layer's module.
+        make_bottoms, expected_tops: the author's functions.
+        seeds: a sequence of ints.
+        pictures: the folder for pictures of the gradients, if they are wanted.
     """
     function = dict((check, function) for check, function, _ in CHECKS)[name]
     again = ""
@@ -530,7 +541,7 @@ def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
             )
     except KeyboardInterrupt:
         raise
-    except Unchecked as reason:
+    except CheckSkipped as reason:
         return ["skip", str(reason)]
     except BaseException as error:
         return ["fail", wrapped(again + describe(error, os.path.dirname(path)))]
@@ -557,7 +568,10 @@ def wrapped(text):
 
 
 def import_layer(caffe, fragment):
-    """Import the module and class that the fragment names; Caffe's own messages hide the reason."""
+    """Import what the fragment names: Caffe's own messages would hide why that fails.
+
+    Raises CheckFailed.
+    """
     module, name = fragment.python.get("module"), fragment.python.get("layer")
     place = "%s: expected the class %s in the module %s" % (
         os.path.basename(fragment.path),
@@ -567,20 +581,20 @@ def import_layer(caffe, fragment):
     try:
         layer = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
-        raise Failure(place + ", but importing it fails: %s" % error)
+        raise CheckFailed(place + ", but importing it fails: %s" % error)
     if layer is None:
-        raise Failure(place + ", which has none of that name")
+        raise CheckFailed(place + ", which has none of that name")
     if not isinstance(layer, type) or not issubclass(layer, caffe.Layer):
-        raise Failure(place + " to be a caffe.Layer")
+        raise CheckFailed(place + " to be a caffe.Layer")
     own = [base for base in layer.__mro__ if base not in caffe.Layer.__mro__]
     for method in ("setup", "reshape", "forward"):
         if not any(method in vars(base) for base in own):
-            raise Failure(place + " to have the method " + method)
+            raise CheckFailed(place + " to have the method " + method)
 
 
 def describe(error, folder):
-    """Return a message, for an exception from the author's files with the lines it came from."""
-    if isinstance(error, Failure):
+    """Return a message, with the author's lines that an exception came from."""
+    if isinstance(error, CheckFailed):
         return str(error)
     lines = ["%s: %s" % (type(error).__name__, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])

@@ -1,4 +1,6 @@
-"""Which Caffe runs the checks, real or stand-in, and how a check is kept from spoiling others."""
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""The engine, real Caffe or stand-in, and how a check is kept from spoiling others."""
 
 import contextlib
 import importlib
@@ -13,15 +15,10 @@ import warnings
 from . import standin
 
 NAMES = ("real", "standin")
+SHAPES = "reshape must give every top its shape: top[i].reshape(...)"
 HINTS = (  # what Caffe says, and what to do
-    (
-        "Check failed: data_",
-        "reshape must give every top its shape: top[i].reshape(...)",
-    ),
-    (
-        "Check failed: diff_",
-        "reshape must give every top its shape: top[i].reshape(...)",
-    ),
+    ("Check failed: data_", SHAPES),
+    ("Check failed: diff_", SHAPES),
     (
         "to_python (by-value)",
         "bottom and top cannot be iterated: use range(len(bottom))",
@@ -37,23 +34,28 @@ HINTS = (  # what Caffe says, and what to do
 )
 
 
-class NoCaffe(Exception):
-    """Real Caffe was asked for and is not there."""
+class EngineUnavailable(Exception):
+    """The engine asked for is none, or is not there; the message says why."""
 
 
 def choose(wanted=None):
-    """Return the engine's name and a line that says why; NoCaffe if the one wanted is not there."""
+    """Return the name of the engine, real or standin, and a line that says why.
+
+    `wanted` is one of these names, or None for real Caffe where it is there. Raises
+    EngineUnavailable.
+    """
     if wanted not in (None,) + NAMES:
-        raise NoCaffe("expected CAFFE_ENGINE to be real or standin, got %r" % wanted)
+        raise EngineUnavailable(
+            "expected CAFFE_ENGINE to be real or standin, got %r" % wanted
+        )
     if wanted == "standin":
         return "standin", "numpy stand-in, as asked for"
     caffe, missing = find_caffe()
     if not missing:
-        return "real", "real Caffe %s, %s" % (
-            getattr(caffe, "__version__", ""), os.path.dirname(caffe.__file__)
-        )  # fmt: skip
+        version = getattr(caffe, "__version__", "")
+        return "real", "real Caffe %s, %s" % (version, os.path.dirname(caffe.__file__))
     if wanted == "real":
-        raise NoCaffe("real Caffe was asked for, but %s" % missing)
+        raise EngineUnavailable("real Caffe was asked for, but %s" % missing)
     return "standin", "numpy stand-in, because %s" % missing
 
 
@@ -64,15 +66,11 @@ def find_caffe():
         import caffe
     except Exception as error:
         return None, "import caffe fails: %s" % error
-    where = (
-        getattr(caffe, "__file__", None) or list(getattr(caffe, "__path__", ["?"]))[0]
-    )
+    where = getattr(caffe, "__file__", None)
+    where = where or list(getattr(caffe, "__path__", ["?"]))[0]
     if not hasattr(caffe, "Net") or not hasattr(caffe, "Layer"):
-        return (
-            None,
-            "the caffe in %s is not Caffe (PyPI's caffe is an empty placeholder)"
-            % where,
-        )
+        why = "the caffe in %s is not Caffe (PyPI's caffe is an empty placeholder)"
+        return None, why % where
     if "Python" not in caffe.layer_type_list():
         return None, "the Caffe in %s is built without WITH_PYTHON_LAYER := 1" % where
     return caffe, None
@@ -80,7 +78,10 @@ def find_caffe():
 
 @contextlib.contextmanager
 def running(engine, folder):
-    """Give the module caffe; modules in folder are imported afresh, and forgotten at the end."""
+    """Give the module caffe of an engine, and import the modules in a folder afresh.
+
+    At the end they are forgotten, and so is what the layer did to sys.path.
+    """
     path, writes = list(sys.path), sys.dont_write_bytecode
     names = [file[:-3] for file in os.listdir(folder) if file.endswith(".py")]
     shadowed = {name: sys.modules.pop(name, None) for name in names}
@@ -101,13 +102,16 @@ def running(engine, folder):
 
 
 def with_hint(text):
-    """Return the text of an error of Caffe with a line that says what to do, where one is known."""
+    """Return the text of an error with a line that says what to do, if one is known."""
     hints = [hint for words, hint in HINTS if words in text]
     return "\n  ".join([text] + hints[:1])
 
 
 def isolated(function):
-    """Return what function returns, a list of strings, run in a child that Caffe may abort."""
+    """Return what function returns, run in a child process that Caffe may abort.
+
+    It returns what JSON can hold; where the child is ended it is ["fail", why].
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     read, write = os.pipe()

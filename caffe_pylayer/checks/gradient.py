@@ -1,123 +1,132 @@
-"""The gradient check: is <diff, u> the slope of the tops along u, for random directions u?
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""The gradient check: is <diff, u> the slope of the tops along u, for random u?
 
-With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <diff, u> at t = 0. A direction
-tests all elements at once. Only where one does not fit, or where kinks (abs, max) leave it
-unclear, the elements are looked at one by one.
+With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <diff, u> at t = 0,
+where diff is what backward gives for v: the analytic slope. The numeric slope comes
+from differences of s. One direction tests all elements at once. Only where it does not
+agree, or where kinks (abs, max) leave it unclear, elements are looked at one by one.
+
+Numeric slopes have two errors, named here as in numerical analysis: that of truncation
+grows with the step (curvature, kinks), that of rounding with its inverse (float32).
 """
 
 import numpy as np
 
-ROUNDING = 2.0**-24  # of float32
+UNIT_ROUNDOFF = 2.0**-24  # of float32
 STEPS = [0.2 / 2**i for i in range(10)]  # in units of the size of an element
-SCREEN = (
-    1e-4  # relative error up to which a whole direction is right without a closer look
-)
-WRONG = 2e-3  # relative error from which an element is wrong
-KINK = 2e-2  # relative uncertainty from which an element is left out
-ELEMENTS = 2000  # looked at one by one; of more, and of large bottoms, a random sample
-WORK = 2e7  # elements looked at, times all elements of the bottom, at most
-GROWS = 1.2  # times a slope grows at half the step where a pole or a cliff is nearer than that
-CLOSER = 12  # elements that are measured as carefully as a direction, the worst ones
+DIRECTION_TOLERANCE = 1e-4  # relative error of a direction that needs no closer look
+ELEMENT_TOLERANCE = 2e-3  # relative error from which an element is wrong
+KINK_TOLERANCE = 2e-2  # relative error of the numeric slope that leaves an element out
+MOST_ELEMENTS = 2000  # looked at one by one; of more a random sample
+MOST_WORK = 2e7  # elements looked at, times all elements of the bottom
+POLE_GROWTH = 1.2  # of a slope at half the step: a pole or cliff is nearer than that
+MOST_REMEASURED = 12  # elements that are measured again with all steps, the worst ones
 
 
-class AllKinks(Exception):
+class NotMeasurable(Exception):
     """No element could be measured, because the layer has a kink at each of them."""
 
 
 class Slope(object):
-    """What differences say of a direction.
+    """The analytic and the numeric slope along one direction.
 
-    `layers` is <diff, u>, `residual` the measured slope minus that; `unsure` is its uncertainty by
-    kinks and curvature, `noise` that by rounding, `least` the noise at the largest steps, and
-    `size` what errors are relative to.
+    `analytic` is <diff, u>, `residual` the numeric slope minus that; `truncation` and
+    `rounding` are the errors of the numeric slope, `least_rounding` is the rounding at
+    the largest steps, and `scale` what errors are relative to. All have the unit of
+    the slope.
     """
 
-    def __init__(self, layers, residual, unsure, noise, least, size):
-        self.layers, self.residual, self.unsure = layers, residual, unsure
-        self.noise, self.least, self.size = noise, least, size
-        self.error = unsure + noise
+    PARTS = (
+        "analytic",
+        "residual",
+        "truncation",
+        "rounding",
+        "least_rounding",
+        "scale",
+    )
+
+    def __init__(self, *parts):
+        for name, part in zip(self.PARTS, parts):
+            setattr(self, name, part)
+        self.error = self.truncation + self.rounding
 
     @property
-    def measured(self):
-        return self.layers + self.residual
+    def numeric(self):
+        return self.analytic + self.residual
 
     def per(self, amount):
         """Return the Slope for a unit of the bottom instead of `amount` of it."""
-        parts = (
-            self.layers,
-            self.residual,
-            self.unsure,
-            self.noise,
-            self.least,
-            self.size,
-        )
-        return Slope(*[part / amount for part in parts])
+        return Slope(*[getattr(self, name) / amount for name in self.PARTS])
 
-    def fits(self, relative):
-        """Whether layer and measurement agree, and the measurement is good enough to say so."""
-        close = (
-            abs(self.residual) + self.unsure <= relative * self.size + 2 * self.least
-        )
-        return close and self.noise <= KINK * self.size
+    def agrees(self, tolerance):
+        """Whether both slopes agree, and the numeric one is good enough to say so."""
+        limit = tolerance * self.scale + 2 * self.least_rounding
+        close = abs(self.residual) + self.truncation <= limit
+        return close and self.rounding <= KINK_TOLERANCE * self.scale
 
     def excess(self, errors):
-        """Return by how much they differ beyond what so many errors of the measurement explain."""
-        return abs(self.residual) - WRONG * self.size - errors * self.error
+        """Return by how much they differ beyond so many errors of the numeric slope."""
+        limit = ELEMENT_TOLERANCE * self.scale
+        return abs(self.residual) - limit - errors * self.error
 
     def differs(self, errors=4):
-        """Whether they differ by more than so many errors of the measurement explain."""
+        """Whether they differ by more than so many errors of the numeric slope."""
         return not self.excess(errors) <= 0
 
     @property
-    def drowned(self):
+    def is_within_rounding(self):
         """Whether rounding, and no kink, explains what is left of a difference."""
-        small = self.error <= WRONG * self.size and self.unsure <= 4 * self.noise
-        return small and abs(self.residual) <= 2 * self.error
+        small = self.error <= ELEMENT_TOLERANCE * self.scale
+        smooth = self.truncation <= 4 * self.rounding
+        return small and smooth and abs(self.residual) <= 2 * self.error
 
     @property
     def is_kink(self):
-        """Whether more than rounding makes the measurement useless."""
-        return self.unsure > KINK * self.size + 4 * self.noise
+        """Whether more than rounding makes the numeric slope useless."""
+        return self.truncation > KINK_TOLERANCE * self.scale + 4 * self.rounding
 
-    def beats(self, coarser):
-        """Whether this measurement at finer steps says more than one at coarser steps."""
+    def is_better_than(self, coarser):
+        """Whether this one, from finer steps, says more than one from coarser steps."""
         if coarser is None or self.error < coarser.error:
             return True
         change = abs(self.residual - coarser.residual)
         contradicts = change > 0.2 * abs(coarser.residual) + self.error
         unclear = self.error > 0.5 * abs(coarser.residual)
-        return self.noise < 0.1 * abs(coarser.residual) and (contradicts or unclear)
+        precise = self.rounding < 0.1 * abs(coarser.residual)
+        return precise and (contradicts or unclear)
 
 
 class Finding(object):
     """A wrong gradient.
 
-    `count` says in words how many elements are wrong and `rows` is a list of (index, Slope), the
-    worst first, with an index of None for a whole direction. Where elements were looked at,
-    `measured` and `wrong` are arrays like the bottom (NaN and False elsewhere), `noise` is the
-    error of measured, and `instead` what would be measured with other top diffs.
+    `count` says in words how many elements are wrong and `rows` is a list of (index,
+    Slope), the worst first, with an index of None for a whole direction. Where elements
+    were looked at, `numeric` and `wrong` are arrays of the bottom's shape (NaN and
+    False elsewhere), `error` is that of `numeric`, and `alternatives` are numeric
+    gradients for other top diffs; all None or empty where only a direction is wrong.
     """
 
-    def __init__(self, count, rows, measured=None, wrong=None, noise=None, instead=()):
-        self.count, self.rows = count, rows
-        self.measured, self.wrong, self.noise, self.instead = (
-            measured,
-            wrong,
-            noise,
-            instead,
-        )
+    def __init__(
+        self, count, rows, numeric=None, wrong=None, error=None, alternatives=()
+    ):
+        self.count, self.rows, self.numeric = count, rows, numeric
+        self.wrong, self.error, self.alternatives = wrong, error, alternatives
 
 
 def check(run, bottom, diff, tops, top_diffs, rng, others=()):
-    """Compare one bottom's diff with differences; return None if they agree, or a Finding.
-
-    Raises AllKinks where no element can be compared.
+    """Compare a bottom's diff with the numeric one: None if they agree, or a Finding.
 
     Args:
-        run: function of an array like `bottom`, float32, that returns the list of tops.
-        bottom, diff: the point and what the layer's backward gave there.
-        tops, top_diffs: the tops at that point and the diffs that backward was given.
-        others: further lists of top diffs, for Finding.instead.
+        run: function of a float32 array of the bottom's shape: the list of tops.
+        bottom, diff: the point and what backward gave there, arrays of one shape.
+        tops, top_diffs: the tops at that point and the diffs that backward was given,
+            lists of arrays.
+        rng: a numpy.random.RandomState.
+        others: further lists of top diffs, for Finding.alternatives.
+
+    Raises:
+        NotMeasurable: no element can be compared.
     """
     if not np.all(np.isfinite(diff)):
         bad = np.argwhere(~np.isfinite(diff))
@@ -125,28 +134,31 @@ def check(run, bottom, diff, tops, top_diffs, rng, others=()):
             (tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad
         ]
         return Finding("%d of %d elements are not finite" % (len(bad), diff.size), rows)
-    probe = Probe(run, bottom, diff, tops, top_diffs, rng, others)
-    size = sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
+    point = Point(run, bottom, diff, tops, top_diffs, rng, others)
+    size = step_sizes(bottom) * rng.uniform(0.5, 1, bottom.shape)
     random = size * rng.choice([-1, 1], bottom.shape)
     uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
-    slopes = (probe.slope(u) for u in (random, uphill))
-    if all(slope.fits(SCREEN) or slope.drowned for slope in slopes):
+    slopes = (point.slope(u) for u in (random, uphill))
+    if all(s.agrees(DIRECTION_TOLERANCE) or s.is_within_rounding for s in slopes):
         return None
-    return Survey(probe, size, rng).finding((random, uphill))
+    return Survey(point, size, rng).finding((random, uphill))
 
 
-def measure(run, bottom, diff, tops, top_diffs, rng):
-    """Return the measured gradient, NaN where not looked at, whether or not the diff is right."""
-    probe = Probe(run, bottom, diff, tops, top_diffs, rng)
-    return Survey(probe, sizes(bottom), rng).measured
+def numeric_gradient(run, bottom, diff, tops, top_diffs, rng):
+    """Return the numeric gradient, of the bottom's shape, NaN where not looked at.
+
+    The arguments are those of `check`; `diff` need not be right.
+    """
+    point = Point(run, bottom, diff, tops, top_diffs, rng)
+    return Survey(point, step_sizes(bottom), rng).numeric
 
 
-def sizes(bottom):
-    """Return the amounts by which elements are moved at most, times the largest step.
+def step_sizes(bottom):
+    """Return for each element by how much it is moved at most, times the largest step.
 
-    Their own size, but not less than a part of the others': small ones are mostly small by chance.
-    And not much more than their spread, where they have one: all may be near a number. Positive
-    bottoms (probabilities) stay positive.
+    Its own size, but not less than a part of the others': small ones are mostly small
+    by chance. And not much more than their spread, where they have one: all may be near
+    a number. Positive bottoms (probabilities) stay positive.
     """
     size = np.abs(np.asarray(bottom, np.float64))
     floor = 0.3 * np.sqrt(np.mean(np.square(size)))
@@ -156,119 +168,123 @@ def sizes(bottom):
 
 
 class Survey(object):
-    """A look at each element, two forward passes for each, and a closer one at the worst."""
+    """A look at each element from two forward passes, and all steps for the worst."""
 
-    def __init__(self, probe, size, rng):
-        self.probe, self.size, self.rng = probe, size, rng
-        bottom, diff = probe.bottom, probe.diff
-        count = int(min(bottom.size, ELEMENTS, max(20, WORK / bottom.size)))
+    def __init__(self, point, size, rng):
+        self.point, self.size, self.rng = point, size, rng
+        bottom, diff = point.bottom, point.diff
+        count = int(min(bottom.size, MOST_ELEMENTS, max(20, MOST_WORK / bottom.size)))
         chosen = np.sort(rng.choice(bottom.size, count, replace=False))
         self.largest = np.max(np.abs(diff) * np.minimum(size, np.abs(bottom)))
         typical = np.sqrt(np.mean(np.square(diff * size)))
-        step = np.clip(
-            4 * probe.noise / max(WRONG * typical, 1e-300), STEPS[-1], STEPS[2]
-        )
-        self.measured = np.full(bottom.shape, np.nan)
-        self.instead = [self.measured.copy() for _ in probe.others]
-        self.noise = np.full(bottom.shape, np.nan)
+        step = 4 * point.rounding / max(ELEMENT_TOLERANCE * typical, 1e-300)
+        step = np.clip(step, STEPS[-1], STEPS[2])
+        self.numeric = np.full(bottom.shape, np.nan)
+        self.alternatives = [self.numeric.copy() for _ in point.others]
+        self.error = np.full(bottom.shape, np.nan)
         self.slopes = {}
         indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
         for index in indices:
-            self.slopes[index], instead = probe.glance(
-                index, size[index], step, self.largest
-            )
-            self.measured[index] = self.slopes[index].measured / size[index]
-            self.noise[index] = self.slopes[index].error / size[index]
-            for array, slope in zip(self.instead, instead):
-                array[index] = slope / size[index]
+            slope, others = point.one_step_slope(index, size[index], step, self.largest)
+            self.slopes[index] = slope
+            self.numeric[index] = slope.numeric / size[index]
+            self.error[index] = slope.error / size[index]
+            for array, other in zip(self.alternatives, others):
+                array[index] = other / size[index]
 
     def finding(self, directions):
-        """Return None or a Finding: wrong elements, or a direction of those that are no kinks."""
+        """Return None or a Finding: wrong elements, or a wrong direction without kinks.
+
+        Raises NotMeasurable.
+        """
         suspects = sorted(self.slopes, key=lambda index: -self.slopes[index].excess(1))
         suspects = [
             index for index in suspects if not self.slopes[index].excess(0.5) <= 0
         ]
         sure = [index for index in suspects if self.slopes[index].differs(2)]
-        left_out = set(index for index, slope in self.slopes.items() if slope.is_kink)
-        left_out, closer = (left_out | set(suspects)) - set(sure), {}
-        for index in suspects[:CLOSER]:
-            slope, amount = self.probe.element(index, self.size[index], self.largest)
+        kinks = set(index for index, slope in self.slopes.items() if slope.is_kink)
+        left_out, wrong_slopes = (kinks | set(suspects)) - set(sure), {}
+        for index in suspects[:MOST_REMEASURED]:
+            size = self.size[index]
+            slope, amount = self.point.element_slope(index, size, self.largest)
             if slope.differs():
-                closer[index] = slope.per(amount)
-                self.measured[index] = closer[index].measured
-                self.noise[index] = closer[index].error
-            elif slope.is_kink or amount != self.size[index]:
+                wrong_slopes[index] = slope.per(amount)
+                self.numeric[index] = wrong_slopes[index].numeric
+                self.error[index] = wrong_slopes[index].error
+            elif slope.is_kink or amount != size:
                 left_out.add(index)
             else:
                 left_out.discard(index)
-        if closer:
-            refuted = set(suspects[:CLOSER]) - set(closer)
+        if wrong_slopes:
+            refuted = set(suspects[:MOST_REMEASURED]) - set(wrong_slopes)
             for index, slope in self.slopes.items():
-                if index not in closer and (index in left_out or slope.is_kink):
-                    self.measured[index] = np.nan
-            wrong = np.zeros(self.measured.shape, bool)
-            for index in set(closer) | (set() if refuted else set(sure)):
+                if index not in wrong_slopes and (index in left_out or slope.is_kink):
+                    self.numeric[index] = np.nan
+            wrong = np.zeros(self.numeric.shape, bool)
+            for index in set(wrong_slopes) | (set() if refuted else set(sure)):
                 wrong[index] = True
-            return self._finding(wrong, closer)
-        clear, left_out = np.ones(self.measured.shape), left_out | set(sure)
+            return self._finding(wrong, wrong_slopes)
+        clear, left_out = np.ones(self.numeric.shape), left_out | set(sure)
         for index in left_out:
             clear[index] = 0
         sampled = len(self.slopes) < clear.size
         if not np.any(clear) or sampled and 2 * len(left_out) > len(self.slopes):
-            raise AllKinks()
-        slopes = [self.probe.slope(u * clear) for u in directions]
+            raise NotMeasurable()
+        slopes = [self.point.slope(u * clear) for u in directions]
         found = [slope for slope in slopes if slope.differs(errors=10)]
         if found and left_out and sampled:  # there are kinks among the others
             more = [
                 self.size * self.rng.choice([-1, 1], clear.shape) * clear
                 for _ in range(2)
             ]
-            slopes += [self.probe.slope(u) for u in more]
-            found = found if together(slopes).differs(errors=20) else []
+            slopes += [self.point.slope(u) for u in more]
+            found = found if root_sum_square(slopes).differs(errors=20) else []
         text = "the sum along a direction, no single element clearly"
         return Finding(text, [(None, found[0])]) if found else None
 
-    def _finding(self, wrong, closer):
+    def _finding(self, wrong, wrong_slopes):
         looked, total = len(self.slopes), wrong.size
         sampled = "" if looked == total else " looked at (of %d)" % total
-        rows = sorted(closer.items(), key=lambda row: -abs(row[1].residual))
+        rows = sorted(wrong_slopes.items(), key=lambda row: -abs(row[1].residual))
         count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
-        return Finding(count, rows, self.measured, wrong, self.noise, self.instead)
+        return Finding(count, rows, self.numeric, wrong, self.error, self.alternatives)
 
 
-class Probe(object):
-    """Measures slopes at one point."""
+class Point(object):
+    """Takes slopes of s at one point of the bottom; arguments as in `check`."""
 
     def __init__(self, run, bottom, diff, tops, top_diffs, rng, others=()):
         self.run, self.bottom, self.diff = run, np.asarray(bottom, np.float64), diff
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
         self.tops, self.others = tops, others
         terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
-        self.noise = ROUNDING * np.sqrt(sum(terms))
+        self.rounding = UNIT_ROUNDOFF * np.sqrt(sum(terms))  # of s, not of a slope
         for _ in range(3):  # tiny steps show the rounding inside the layer
-            noise = abs(
-                self.excess(self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape)))[
-                    0
-                ]
-            )
-            self.noise = max(self.noise, np.nan_to_num(noise))
+            near = self.bottom * (1 + rng.uniform(-1e-6, 1e-6, bottom.shape))
+            rounding = abs(self.residual_change(near)[0])
+            self.rounding = max(self.rounding, np.nan_to_num(rounding))
 
-    def glance(self, index, amount, step, largest):
-        """Return the Slope along one element from one step, and the slopes for the others."""
+    def one_step_slope(self, index, amount, step, largest):
+        """Return the Slope along one element from one step, and slopes for the others.
+
+        `amount` is for how much of the element it is, `largest` the largest slope of
+        any element, in the same unit.
+        """
         u = np.zeros(self.bottom.shape)
         u[index] = amount
-        residual, jump, changes = self.differences(u, step)
+        residual, jump, changes = self.central_difference(u, step)
         others = [dot(other, changes) / (2 * step) for other in self.others]
-        layers, noise = self.diff[index] * amount, 2 * self.noise / step
+        analytic, rounding = self.diff[index] * amount, 2 * self.rounding / step
         if not np.isfinite(residual):
             residual, jump = 0.0, np.inf
-        size = max(abs(layers), abs(layers + residual), 0.05 * largest)
-        return Slope(layers, residual, abs(jump), noise, noise, size), others
+        scale = max(abs(analytic), abs(analytic + residual), 0.05 * largest)
+        return Slope(analytic, residual, abs(jump), rounding, rounding, scale), others
 
-    def element(self, index, amount, largest):
-        """Return the Slope along one element, and the amount it is for.
+    def element_slope(self, index, amount, largest):
+        """Return the Slope along one element from all steps, and the amount it is for.
 
-        An element that is small beside the others is right if it is in steps of its own size.
+        An element that is small beside the others is right if it is in steps of its own
+        size.
         """
         u = np.zeros(self.bottom.shape)
         u[index] = amount
@@ -276,57 +292,66 @@ class Probe(object):
         if slope.differs() and 0 < own < 0.5 * amount:
             u[index] = own
             finer = self.slope(u)
-            if finer.fits(KINK):
+            if finer.agrees(KINK_TOLERANCE):
                 return finer, own
         return slope, amount
 
     def slope(self, u, largest=0.0):
-        """Return the Slope along u, measured until it fits or the steps end.
+        """Return the Slope along u, measured until it agrees or the steps end.
 
-        Central differences at halved steps, extrapolated as by Richardson. Half the difference of
-        the two one-sided slopes, extrapolated too, is zero for a smooth function: what is left of
-        it is noise or a kink, and bounds the error.
+        Central differences at halved steps, whose error is of the order h^2, are
+        extrapolated to (4 D(h/2) - D(h)) / 3 of order h^4: Richardson extrapolation
+        (Phil. Trans. R. Soc. A 210, 1911, pages 307 to 357). J, half the difference of
+        the one-sided slopes, is of order h: 2 J(h/2) - J(h) is zero for a smooth
+        function. What is left of it is rounding or a kink, and bounds the truncation.
         """
-        layers = np.sum(self.diff * u)
-        size = max(
-            np.sqrt(np.sum(np.square(self.diff * u))), abs(layers), 0.05 * largest
+        analytic = np.sum(self.diff * u)
+        scale = max(
+            np.sqrt(np.sum(np.square(self.diff * u))), abs(analytic), 0.05 * largest
         )
-        steps, best, least = [], None, None
+        steps, best, least_rounding = [], None, None
         for h in STEPS:
-            steps.append(self.differences(u, h)[:2])
+            steps.append(self.central_difference(u, h)[:2])
             if len(steps) < 3 or not np.all(np.isfinite(steps[-3:])):
                 continue
-            if layers == 0 and not np.any(steps):
+            if analytic == 0 and not np.any(steps):
                 return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
             (r0, j0), (r1, j1), (r2, j2) = steps[-3:]
-            residual = (4 * r2 - r1) / 3
-            unsure = (
-                abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - (4 * r1 - r0) / 3)
+            residual, coarser = (4 * r2 - r1) / 3, (4 * r1 - r0) / 3
+            jumps = abs(2 * j1 - j0) + abs(2 * j2 - j1)
+            truncation = jumps + abs(residual - coarser)
+            if diverges(analytic + r0, analytic + r1, analytic + r2):
+                truncation = np.inf
+            rounding = 4 * self.rounding / h
+            least_rounding = least_rounding or rounding
+            found = Slope(
+                analytic,
+                residual,
+                truncation,
+                rounding,
+                least_rounding,
+                max(scale, abs(analytic + residual)),
             )
-            noise, relative_to = 4 * self.noise / h, max(size, abs(layers + residual))
-            if grows(layers + r0, layers + r1, layers + r2):
-                unsure = np.inf
-            least = least or noise
-            found = Slope(layers, residual, unsure, noise, least, relative_to)
-            if found.fits(SCREEN):
+            if found.agrees(DIRECTION_TOLERANCE):
                 return found
-            if found.beats(best):
+            if found.is_better_than(best):
                 best = found
-        return best or Slope(layers, 0.0, np.inf, 0.0, 0.0, size)
+        return best or Slope(analytic, 0.0, np.inf, 0.0, 0.0, scale)
 
-    def differences(self, u, h):
-        """Return measured minus layer's slope and half the jump of the slope, both at step h.
+    def central_difference(self, u, h):
+        """Return numeric minus analytic slope, half its jump, and the tops' changes.
 
-        And by how much the tops change, from one end to the other.
+        All at step h along u: the jump is that of the one-sided slopes, and the changes
+        are from one end to the other.
         """
         (above, high), (below, low) = [
-            self.excess(self.bottom + t * u) for t in (h, -h)
+            self.residual_change(self.bottom + t * u) for t in (h, -h)
         ]
         changes = [left - right for left, right in zip(high, low)]
         return (above - below) / (2 * h), (above + below) / (2 * h), changes
 
-    def excess(self, end):
-        """Return by how much s at `end` is more than the layer's diff says, and the tops.
+    def residual_change(self, end):
+        """Return by how much s changes up to `end` beyond what diff says, and the tops.
 
         NaN where the layer refuses or overflows: such a step was too far.
         """
@@ -334,27 +359,27 @@ class Probe(object):
         try:
             with np.errstate(all="ignore"):
                 tops = self.run(end)
-                change = dot(
-                    self.top_diffs, [top - top0 for top, top0 in zip(tops, self.tops)]
-                )
+                changes = [top - before for top, before in zip(tops, self.tops)]
+                change = dot(self.top_diffs, changes)
         except Exception:
             return np.nan, [top * np.nan for top in self.tops]
         return change - np.sum(self.diff * (end - self.bottom)), tops
 
 
-def together(slopes):
-    """Return the root of the sum of squares of Slopes, of several directions, as one Slope."""
-    parts = ("layers", "residual", "unsure", "noise", "least", "size")
+def root_sum_square(slopes):
+    """Return Slopes of several directions as one: the root of the sum of squares."""
     return Slope(
-        *[np.sqrt(sum(getattr(slope, part) ** 2 for slope in slopes)) for part in parts]
+        *[
+            np.sqrt(sum(getattr(slope, part) ** 2 for slope in slopes))
+            for part in Slope.PARTS
+        ]
     )
 
 
-def grows(*slopes):
+def diverges(*slopes):
     """Whether slopes at halved steps grow on and on."""
-    return all(
-        abs(finer) > GROWS * abs(slope) for slope, finer in zip(slopes, slopes[1:])
-    )
+    pairs = zip(slopes, slopes[1:])
+    return all(abs(finer) > POLE_GROWTH * abs(slope) for slope, finer in pairs)
 
 
 def dot(left, right):

@@ -1,4 +1,6 @@
-"""The fragment, and nets of its one layer, built the same on real Caffe and on the stand-in."""
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""The fragment, and nets of its one layer, built the same on both engines."""
 
 import ast
 import json
@@ -13,12 +15,17 @@ from . import prototxt
 PLACE = ("bottom", "top", "propagate_down", "loss_weight", "include", "exclude")
 
 
-class Failure(Exception):
+class CheckFailed(Exception):
     """A check found the layer wrong; the message is all that the user sees."""
 
 
 class Fragment(object):
-    """The one `layer { ... }` of a prototxt file."""
+    """The one `layer { ... }` of a prototxt file; CheckFailed where there is none.
+
+    `layer` is its prototxt.Message, `python` that of python_param; `bottoms` and `tops`
+    are names, `wanted` says for each bottom whether it gets a gradient, `phase` is 0
+    for TRAIN and 1 for TEST, `params` the dict in param_str.
+    """
 
     def __init__(self, path):
         self.path = path
@@ -28,10 +35,10 @@ class Fragment(object):
         try:
             layers = prototxt.load(path).all("layer")
         except ValueError as error:
-            raise Failure(str(error).replace(path, name))
+            raise CheckFailed(str(error).replace(path, name))
         types = ", ".join(str(layer.get("type")) for layer in layers)
         if types != "Python":
-            raise Failure(
+            raise CheckFailed(
                 "%s: expected one layer { } of type Python, got %s"
                 % (name, types or "none")
             )
@@ -41,10 +48,12 @@ class Fragment(object):
         self.python = self.layer.get("python_param", prototxt.Message())
         for field in ("module", "layer"):
             if not self.python.get(field):
-                raise Failure("%s: expected a %s in python_param { }" % (name, field))
+                raise CheckFailed(
+                    "%s: expected a %s in python_param { }" % (name, field)
+                )
         flags = self.layer.all("propagate_down") or [True] * len(self.bottoms)
         if len(flags) != len(self.bottoms):
-            raise Failure(
+            raise CheckFailed(
                 "%s: expected a propagate_down for each of %d bottoms or none, got %d"
                 % (name, len(self.bottoms), len(flags))
             )
@@ -55,7 +64,7 @@ class Fragment(object):
         self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
 
     def with_params(self, params):
-        """Return the layer's message with another param_str, in the notation of the author's."""
+        """Return its message with another param_str, JSON or Python as it was."""
         python = self.python.without("param_str")
         python.fields.append(("param_str", self.write_params(params)))
         layer = self.layer.without("python_param")
@@ -64,7 +73,7 @@ class Fragment(object):
 
 
 def _parse_params(text):
-    """Return the dict in a param_str, {} if there is none, and a function that writes one."""
+    """Return the dict in a param_str, or {}, and a function that writes such a text."""
     for parse, write in ((json.loads, json.dumps), (ast.literal_eval, repr)):
         try:
             params = parse(text)
@@ -92,18 +101,19 @@ def load(caffe, text, phase):
 def source(kind, blob, shape):
     """Return the text of an Input or Parameter layer that gives one blob."""
     dims = " ".join("dim: %d" % dim for dim in shape)
-    return "layer { name: 'source of %s' type: '%s' top: '%s' %s_param { shape { %s } } }\n" % (
-        blob, kind, blob, kind.lower(), dims
-    )  # fmt: skip
+    field = "%s_param { shape { %s } }" % (kind.lower(), dims)
+    text = "layer { name: 'source of %s' type: '%s' top: '%s' %s }\n"
+    return text % (blob, kind, blob, field)
 
 
 class LayerNet(object):
     """A net of the fragment's layer, as Caffe trains it.
 
-    Bottoms that get a gradient come from Parameter layers, the others from Input layers, and each
-    top has a loss_weight, so that Caffe itself asks the layer for the gradients wanted. `flags` is
-    another propagate_down, `layer` another message, `phase` another phase than the fragment's;
-    with other counts of bottoms or tops nothing is asked for.
+    Bottoms that get a gradient come from Parameter layers, the others from Input
+    layers, and each top has a loss_weight, so that Caffe itself asks the layer for the
+    gradients wanted. `flags` is another propagate_down, `layer` another message and
+    `phase` another phase than the fragment's; with other counts of bottoms or tops no
+    gradient is asked for. `variables` names the bottoms, then the trained weights.
     """
 
     def __init__(
@@ -142,7 +152,7 @@ class LayerNet(object):
         self.variables += ["weight %d" % i for i in trained]
 
     def forward(self, arrays):
-        """Return copies of the tops in float64, one forward pass on the bottoms given."""
+        """Run forward on the bottoms given; return copies of the tops in float64."""
         self._fill(arrays)
         self.net.forward()
         return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
@@ -153,9 +163,10 @@ class LayerNet(object):
         self.net.reshape()
 
     def backward(self, top_diffs, bottom_diffs, weight_diffs=None):
-        """Return in float64 the bottoms' diffs and what was added to the weights' diffs.
+        """Run backward; return a float64 array for each of `variables`.
 
-        Before, the diffs are those given, the weights' zero if not given.
+        They are the bottoms' diffs and what was added to the weights' diffs. Before,
+        the diffs are those given, the weights' zero if not given.
         """
         weight_diffs = weight_diffs or [0.0] * len(self.weights)
         for top, diff in zip(self.tops, top_diffs):
@@ -194,7 +205,7 @@ class LayerNet(object):
         return self.net.blobs[top].diff
 
     def params(self):
-        """Return the layer's own self.params, defaults filled in, if it has such a dict."""
+        """Return self.params of the layer, with its defaults, or {}."""
         params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)
         return params if isinstance(params, dict) else {}
 
@@ -210,7 +221,7 @@ class LayerNet(object):
                 target.data[...] = array
 
     def _bottom_blobs(self, blob):
-        """Return the blobs to fill: a Parameter layer gives its weight, and never reshapes."""
+        """Return the blobs to fill: two for a Parameter layer, which never reshapes."""
         weights = self.net.params.get("source of " + blob)
         return [self.net.blobs[blob]] + ([weights[0]] if weights else [])
 

@@ -1,4 +1,6 @@
-"""Pictures of gradients for --gradient-plot: layer's against measured, and where errors sit."""
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""Pictures of gradients for --gradient-plot: backward against measured, and where."""
 
 import os
 import re
@@ -6,14 +8,17 @@ import re
 import numpy as np
 
 
-def save(folder, layer, name, diff, measured):
-    """Write FOLDER/LAYER-NAME.png; `measured` is NaN for elements that were not looked at."""
+def save(folder, layer, name, diff, numeric):
+    """Write FOLDER/LAYER-NAME.png from two arrays of the shape of bottom or weight.
+
+    `diff` is what backward gave, `numeric` is NaN for elements that were not looked at.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    looked = np.isfinite(measured)
-    error = np.where(looked, diff - np.where(looked, measured, 0), np.nan)
+    looked = np.isfinite(numeric)
+    error = np.where(looked, diff - np.where(looked, numeric, 0), np.nan)
     figure = Figure(figsize=(10, 4.5))
     FigureCanvasAgg(figure)
     values, where = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
@@ -21,14 +26,14 @@ def save(folder, layer, name, diff, measured):
         "%s: the gradient of %s, %d of %d elements measured"
         % (layer, name, np.sum(looked), diff.size)
     )
-    ends = [np.nanmin([diff, measured]), np.nanmax([diff, measured])]
+    ends = [np.nanmin([diff, numeric]), np.nanmax([diff, numeric])]
     values.plot(ends, ends, color="0.7", linewidth=1, label="right")
-    values.plot(measured[looked], diff[looked], ".", color="tab:blue", markersize=5)
+    values.plot(numeric[looked], diff[looked], ".", color="tab:blue", markersize=5)
     values.set_xlabel("measured by differences of forward")
     values.set_ylabel("given by backward")
     values.legend(loc="upper left")
     rows = error.reshape(len(error) if error.ndim > 1 else 1, -1)
-    most = max(np.nanmax(np.abs(error)), 0.01 * np.nanmax(np.abs(measured))) or 1.0
+    most = max(np.nanmax(np.abs(error)), 0.01 * np.nanmax(np.abs(numeric))) or 1.0
     image = where.imshow(
         rows,
         cmap="RdBu_r",

@@ -1,3 +1,5 @@
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
 """Protobuf text format, as much of it as nets use: parse it, read it, write it."""
 
 import collections
@@ -24,8 +26,8 @@ LETTERS = {
 
 
 DEEPEST = 100  # of messages in messages
-# Where a field stands: offsets of its first byte, of its value's and after its last; those of its
-# string literals.
+# Where a field stands: offsets of its first byte, of its value's first and after its
+# last; those of its string literals.
 Place = collections.namedtuple("Place", "start value end literals")
 
 
@@ -65,7 +67,7 @@ def boolean(value):
 
 
 def fits(value, kind):
-    """Whether a value can stand in a field that is a string, number, bool, enum or message."""
+    """Whether a value fits a field that is a string, number, bool, enum or message."""
     if kind == "bool":
         return str(value) in ("true", "True", "t", "1", "false", "False", "f", "0")
     if kind == "number":
@@ -76,13 +78,16 @@ def fits(value, kind):
 
 
 def load(path):
-    """Return the Message in a file; ValueError with line and column where it does not parse."""
+    """Return the Message in a file.
+
+    Raises ValueError, with line and column, where it does not parse.
+    """
     with open(path, "rb") as stream:
         return parse(stream.read(), path)
 
 
 def parse(data, path="text"):
-    """Return the Message in data, bytes; ValueError with line and column."""
+    """Return the Message in data, which is bytes; `path` is for the ValueError."""
     text, tokens, end = data.decode("latin-1"), [], 0  # a character a byte
     while end < len(text):
         match = TOKEN.match(text, end)
@@ -99,16 +104,11 @@ def parse(data, path="text"):
 
 class _Parser(object):
     def __init__(self, text, path, tokens):
-        self.text, self.path, self.tokens, self.at, self.depth = (
-            text,
-            path,
-            tokens,
-            0,
-            0,
-        )
+        self.text, self.path, self.tokens = text, path, tokens
+        self.at = self.depth = 0
 
     def take(self, *wanted):
-        """Return the next token's text if its kind or text is one of those wanted, else None."""
+        """Return the next token's text if its kind or text is wanted, else None."""
         kind, text, _ = self.tokens[self.at]
         if kind in wanted or (kind == "mark" and text in wanted):
             self.at += 1
@@ -191,7 +191,7 @@ def _unescape(quoted):
 
 
 def error(path, text, place, expected, got):
-    """Return the ValueError, with line and column, for what is at that place of a text."""
+    """Return the ValueError, with line and column, for that place of a text."""
     line = text.count("\n", 0, place) + 1
     before = text[text.rfind("\n", 0, place) + 1 : place]
     before, got = [

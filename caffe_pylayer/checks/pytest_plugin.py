@@ -1,16 +1,17 @@
-"""pytest's fixture `check`, its options, and the line that says which Caffe runs.
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""The fixture `check` of pytest, its options, and the line that says which Caffe runs.
 
-It is loaded by every pytest where it is installed: numpy and Caffe are imported only where
-a test has the fixture `check`.
+Every pytest loads this where it is installed: only a test that has this fixture makes
+it import numpy and Caffe. A layer may have a copy of it beside the installed one, and
+other layers other copies: each test has its fixture from one of them, which alone makes
+its checks; the first says the line.
 """
 
 import importlib
 import os
 
 import pytest
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-UNLOADABLE = set()  # fragments whose check `load` failed
 
 OPTIONS = (
     (
@@ -38,14 +39,21 @@ OPTIONS = (
 def pytest_addoption(parser):
     group = parser.getgroup("caffe", "Caffe Python layer")
     for name, settings in OPTIONS:
-        try:
+        if not is_taken(parser, name):
             group.addoption(name, **settings)
-        except ValueError:  # the plugin or another layer's conftest.py was first
-            pass
+
+
+def is_taken(parser, option):
+    """Whether another copy of this, or the project's own conftest.py, was first."""
+    try:
+        _, unknown = parser.parse_known_and_unknown_args([option + "=0"])
+    except pytest.UsageError:  # it wants another value
+        return True
+    return not unknown
 
 
 def pytest_configure(config):
-    if config.getoption("--seeds", 1) < 1:
+    if number(config, "--seeds", 1) < 1:
         raise pytest.UsageError("expected --seeds of 1 or more")
     pictures = config.getoption("--gradient-plot", None)
     if pictures:
@@ -57,50 +65,54 @@ def pytest_configure(config):
             raise pytest.UsageError("--gradient-plot: %s" % error)
 
 
+def number(config, option, default):
+    """Return the value of an option, the default where it is no int of ours."""
+    value = config.getoption(option, default)
+    return value if isinstance(value, int) else default
+
+
+def has_check(fixtures):
+    """Whether the fixture `check`, of which a project may have its own, is this one.
+
+    `fixtures` is a dict of lists of fixture definitions.
+    """
+    definitions = fixtures.get("check")
+    return bool(definitions) and definitions[-1].func.__module__ == __name__
+
+
 def pytest_generate_tests(metafunc):
-    """Make a test of each check that applies, unless the layer has its own copy of them."""
-    test_file = metafunc.module.__file__
-    if "check" in metafunc.fixturenames and is_ours(test_file):
+    """Make a test of each check that applies to the layer."""
+    if has_check(metafunc._arg2fixturedefs):
         from . import checks
 
-        metafunc.parametrize("check", checks.names(fragment(test_file)), indirect=True)
-
-
-def is_ours(test_file):
-    """Whether a test is for these checks, and not for a copy of them beside the test."""
-    copied = os.path.join(os.path.dirname(os.path.abspath(test_file)), "harness")
-    return not os.path.isdir(copied) or os.path.realpath(copied) == os.path.realpath(
-        HERE
-    )
+        names = checks.names(fragment(metafunc.module.__file__))
+        metafunc.parametrize("check", names, indirect=True)
 
 
 def pytest_collection_modifyitems(config, items):
     """Choose the engine; end with exit code 4 where the one asked for is not there."""
-    if getattr(config, "caffe_engine", None) or not any(map(is_check, items)):
+    fixtures = [item._fixtureinfo for item in items if hasattr(item, "_fixtureinfo")]
+    ours = any(has_check(info.name2fixturedefs) for info in fixtures)
+    if not ours or getattr(config, "caffe_engine", None):
         return
     from . import engine
 
     wanted = config.getoption("--caffe", None) or os.environ.get("CAFFE_ENGINE") or None
     try:
         config.caffe_engine = engine.choose(wanted)
-    except engine.NoCaffe as error:
+    except engine.EngineUnavailable as error:
         raise pytest.UsageError(str(error))
     config.caffe_lines = ["caffe: %s" % config.caffe_engine[1]]
 
 
-def is_check(item):
-    return "check" in getattr(item, "fixturenames", ())
-
-
 def pytest_report_collectionfinish(config):
     """Say once which Caffe runs, and why."""
-    lines = getattr(config, "caffe_lines", [])
-    config.caffe_lines = []  # the other layers' conftest.py need not say it again
+    lines, config.caffe_lines = getattr(config, "caffe_lines", []), []
     return lines
 
 
 def fragment(test_file):
-    """Return the prototxt that tests/test_NAME.py tests: NAME.prototxt in the folder above."""
+    """Return the path of the fragment for tests/test_NAME.py, ../NAME.prototxt."""
     folder, file = os.path.split(os.path.abspath(test_file))
     name = os.path.splitext(file)[0][len("test_") :]
     return os.path.join(os.path.dirname(folder), name + ".prototxt")
@@ -108,15 +120,16 @@ def fragment(test_file):
 
 @pytest.fixture
 def check(request):
-    """Return a function of make_bottoms and expected_tops that runs one check."""
+    """A function of make_bottoms and expected_tops that runs one check on the layer."""
     from . import checks, engine
 
     name, config = request.param, request.config
     kind = config.caffe_engine[0]
     path = fragment(request.module.__file__)
-    first = config.getoption("--seed", 0)
-    seeds = range(first, first + config.getoption("--seeds", 1))
+    first = number(config, "--seed", 0)
+    seeds = range(first, first + number(config, "--seeds", 1))
     pictures = config.getoption("--gradient-plot", None)
+    unloadable = config.__dict__.setdefault("caffe_unloadable", set())
 
     def run(make_bottoms, expected_tops):
         def verdict():
@@ -125,14 +138,14 @@ def check(request):
                     name, caffe, path, make_bottoms, expected_tops, seeds, pictures
                 )
 
-        if path in UNLOADABLE:
+        if path in unloadable:
             pytest.fail("not run: the layer does not load, see [load]", pytrace=False)
         outcome, text = engine.isolated(verdict) if kind == "real" else verdict()
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
             if name == "load":
-                UNLOADABLE.add(path)
+                unloadable.add(path)
             pytest.fail(text, pytrace=False)
 
     return run

@@ -1,13 +1,15 @@
-"""Checks of layers without bottoms, such as data layers: what they give, forward by forward."""
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""Checks of layers without bottoms, such as data layers, forward after forward."""
 
 import contextlib
 
-from .net import Failure
-from .subject import EXACT, Unchecked, all_equal, same
+from .net import CheckFailed
+from .subject import EXACT, CheckSkipped, all_equal, assert_same
 
 
 def check_sequence(subject):
-    """Every new net of a layer without bottoms gives the same tops, forward after forward."""
+    """Every new net gives the same tops, forward after forward."""
     layer, _, epoch = subject.epoch()
     first = subject.sequence(2 * epoch + 1, layer=layer)
     nets = [subject.net([], layer=layer) for _ in range(2)]
@@ -17,7 +19,7 @@ def check_sequence(subject):
             % step
         )
         for other in nets:
-            same(what, other.tops, subject.forward(other, []), tops, EXACT)
+            assert_same(what, other.tops, subject.forward(other, []), tops, EXACT)
 
 
 def check_phases(subject):
@@ -28,15 +30,15 @@ def check_phases(subject):
     ]
     changes = any(not all_equal(tops, train[0]) for tops in train)
     same_batches = changes and all(all_equal(*tops) for tops in zip(train, test))
-    if same_batches or same_samples(train, test, size):
-        raise Failure(
-            "TRAIN and TEST give the same %s: use self.phase, or have one layer for each with "
-            "include { phase: ... }; a net tested on what it is trained on shows nothing"
-            % ("batches" if same_batches else "samples")
+    if same_batches or share_samples(train, test, size):
+        raise CheckFailed(
+            "TRAIN and TEST give the same %s: use self.phase, or have one layer for "
+            "each with include { phase: ... }; a net tested on what it is trained on "
+            "shows nothing" % ("batches" if same_batches else "samples")
         )
 
 
-def same_samples(train, test, size):
+def share_samples(train, test, size):
     """Whether most samples of an epoch in TRAIN are in one in TEST, too, and differ."""
     samples = []
     for batches in (train, test):
@@ -60,11 +62,11 @@ def check_ranks(subject):
                 batches = subject.sequence(2 * rounds if size else rounds, layer=layer)
             for k, tops in enumerate(batches):
                 index = k // rounds * epoch + k % rounds * count + rank
-                what = "forward %d of rank %d of %d is not batch %d of one solver alone:" % (
-                    k, rank, count, index
-                )  # fmt: skip
-                same(
-                    what,
+                what = (
+                    "forward %d of rank %d of %d is not batch %d of one solver alone:"
+                )
+                assert_same(
+                    what % (k, rank, count, index),
                     subject.fragment.tops,
                     tops,
                     alone[index],
@@ -80,7 +82,7 @@ def solver(caffe, rank, count):
         before = caffe.solver_rank(), caffe.solver_count()
         caffe.set_multiprocess(True)
     except AttributeError:
-        raise Unchecked("this Caffe knows of no solver_rank")
+        raise CheckSkipped("this Caffe knows of no solver_rank")
     try:
         caffe.set_solver_rank(rank)
         caffe.set_solver_count(count)
@@ -104,7 +106,7 @@ def check_batch_size(subject):
             subject.fragment.tops, usual, subject.sequence(1, layer=layer)[0]
         ):
             if before.shape[:1] == (size,) and top.shape[:1] != (other,):
-                raise Failure(
+                raise CheckFailed(
                     "with batch_size %d top %s has the shape %s, with %d it has %s"
                     % (other, name, top.shape, size, before.shape)
                 )

@@ -1,8 +1,11 @@
-"""A numpy stand-in for `import caffe`: the part of pycaffe that a Python layer and its tests see.
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
+"""A numpy stand-in for `import caffe`: what a Python layer and its tests see of it.
 
-It keeps Caffe's rules and its pitfalls: blobs are float32, bottoms cannot be iterated, shapes are
-no tuples, reshape takes plain ints, memory is neither cleared nor shrunk, diffs stay as they were.
-A file of weights is JSON, not Caffe's: pairs of a layer's name and its weights' [shape, values].
+It keeps Caffe's rules and its pitfalls: blobs are float32, bottoms cannot be iterated,
+shapes are no tuples, reshape takes plain ints, memory is neither cleared nor shrunk,
+diffs stay as they were. A file of weights is JSON, not Caffe's: pairs of a layer's name
+and its weights' [shape, values].
 """
 
 import importlib
@@ -20,19 +23,19 @@ TRAIN, TEST = 0, 1
 PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 NO_INT = (
-    "No registered converter was able to produce a C++ rvalue of type int from this Python object "
-    "of type %s"
+    "No registered converter was able to produce a C++ rvalue of type int "
+    "from this Python object of type %s"
 )
 RULE = {"enum": "phase", "number": "min_level max_level", "string": "stage not_stage"}
-FIELDS = {  # of each message, by their types; others, such as loss_param, are not looked into
+FIELDS = {  # of each message, by type; others, such as loss_param, are not looked into
     "net": {"string": "name", "message": "layer", "bool": "force_backward"},
     "layer": {
         "string": "name type bottom top",
         "number": "loss_weight",
         "bool": "propagate_down",
         "enum": "phase",
-        "message": "param blobs include exclude python_param loss_param transform_param "
-        "input_param parameter_param",
+        "message": "param blobs include exclude python_param loss_param "
+        "transform_param input_param parameter_param",
     },
     "blobs": {
         "message": "shape",
@@ -49,13 +52,13 @@ FIELDS = {  # of each message, by their types; others, such as loss_param, are n
 OLD_SHAPE = ("num", "channels", "height", "width")
 
 
-class Abort(BaseException):
+class CaffeAborted(BaseException):
     """Where real Caffe would end the process; no `except Exception` stops it."""
 
 
 def _require(condition, message):
     if not condition:
-        raise Abort("Check failed: " + message)
+        raise CaffeAborted("Check failed: " + message)
 
 
 def _count(shape):
@@ -66,7 +69,7 @@ def _count(shape):
 
 
 class _Memory(object):
-    """What all Python objects of one blob share: it grows, anew and zero, and never shrinks."""
+    """The memory of one blob: it grows, anew and with zeros, and never shrinks."""
 
     def __init__(self):
         self.shape, self.capacity = (), 0
@@ -85,7 +88,7 @@ class _Memory(object):
             }
 
     def share(self, which, other):
-        """Use another blob's memory from now on; views of what was used before go stale."""
+        """Use another blob's memory from now on; earlier views go stale."""
         self.arrays[which] = other.arrays[which]
 
 
@@ -163,7 +166,8 @@ class RawBlobVec(object):
     def __iter__(self):
         if self._memories:
             raise TypeError(
-                "No to_python (by-value) converter found for C++ type: caffe::Blob<float>*"
+                "No to_python (by-value) converter found for C++ type: "
+                "caffe::Blob<float>*"
             )
         return iter(())
 
@@ -193,10 +197,10 @@ class Layer(object):
     blobs = property(lambda self: self._blobs)
 
     def setup(self, bottom, top):
-        raise Abort("%s has no method setup" % type(self).__name__)
+        raise CaffeAborted("%s has no method setup" % type(self).__name__)
 
     def reshape(self, bottom, top):
-        raise Abort("%s has no method reshape" % type(self).__name__)
+        raise CaffeAborted("%s has no method reshape" % type(self).__name__)
 
 
 def _from_prototxt(message):
@@ -237,7 +241,7 @@ class _Input(Layer):
 
 
 class _Parameter(_Input):
-    """Caffe's Parameter layer: a weight, which its top shares from the first forward on."""
+    """Caffe's Parameter layer: a weight; its top shares it after the first forward."""
 
     field = "parameter_param"
 
@@ -277,7 +281,7 @@ class Net(object):
         try:
             net = prototxt.load(network_file)
         except ValueError as error:
-            raise Abort("Check failed: ReadProtoFromTextFile: %s" % error)
+            raise CaffeAborted("Check failed: ReadProtoFromTextFile: %s" % error)
         _check_fields(net, "net")
         self._memories, self._nodes = OrderedDict(), []
         self.params = OrderedDict()
@@ -309,14 +313,16 @@ class Net(object):
             with open(path, "w") as stream:
                 json.dump(layers, stream)
         except IOError as error:
-            raise Abort("Check failed: proto.SerializeToOstream(&output) %s" % error)
+            raise CaffeAborted(
+                "Check failed: proto.SerializeToOstream(&output) %s" % error
+            )
 
     def copy_from(self, path):
         try:
             with open(path) as stream:
                 layers = json.load(stream)
         except (IOError, ValueError) as error:
-            raise Abort(
+            raise CaffeAborted(
                 "Check failed: no file that the stand-in saved: %s: %s" % (path, error)
             )
         for name, weights in layers:
@@ -333,7 +339,7 @@ class Net(object):
                 target.share("data", source)
 
     def _weights(self, name, shapes):
-        """Return the memories of the first layer of a name, which must have these shapes."""
+        """Return the memories of the first layer of a name; shapes must be these."""
         for node in self._nodes:
             if node.name == name:
                 found = node.layer.blobs._memories

@@ -1,3 +1,5 @@
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
 """The layer under test, and what its checks have in common."""
 
 import itertools
@@ -6,20 +8,18 @@ import random
 import numpy as np
 
 from . import net
-from .net import Failure
+from .net import CheckFailed
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
 DRAWS = 2 * len(BATCHES)  # of bottoms and top diffs, for each gradient
-EPOCH = (
-    7  # batches in an epoch, where the layer lets us say so: the last round is not full
-)
-FEW = 6  # batches looked at where it does not
-ROWS = 5  # of a table in a message
-EXACT = itertools.repeat(0.0)  # tolerances of `same`, one after the other
+EPOCH_BATCHES = 7  # in an epoch, where a layer has keys for it; no multiple of 2 or 3
+BATCHES_WITHOUT_EPOCH = 6  # looked at where it has none
+TABLE_ROWS = 5  # of a table in a message
+EXACT = itertools.repeat(0.0)  # tolerances of `assert_same`, one after the other
 
 
-class Unchecked(Exception):
-    """The author left nothing to check."""
+class CheckSkipped(Exception):
+    """The author left nothing to check; the message says what is unchecked."""
 
 
 class Subject(object):
@@ -34,23 +34,29 @@ class Subject(object):
         self.rng = np.random.RandomState(seed % 2**32)
 
     def bottoms(self, batch, draw=0):
-        """Return the author's bottoms as float32 arrays, the same ones for the same arguments."""
+        """Return the author's bottoms, float32, the same for the same arguments.
+
+        Raises CheckFailed where make_bottoms does not return an array for each.
+        """
         rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
         arrays = self._make_bottoms(rng, batch)
-        need_list("make_bottoms", arrays, self.fragment.bottoms)
+        assert_list("make_bottoms", arrays, self.fragment.bottoms)
         return [np.array(array, np.float32) for array in arrays]
 
     def expected(self, layer_net, arrays):
-        """Return the author's list of expected tops, None where unchecked."""
+        """Return the author's list of expected tops, None where unchecked.
+
+        Raises CheckSkipped where there is none, CheckFailed where the list is no list.
+        """
         params = dict(layer_net.params(), **self.fragment.params)
         tops = self._expected_tops(
             [array.astype(np.float64) for array in arrays], params
         )
         if tops is None:
-            raise Unchecked(
+            raise CheckSkipped(
                 "expected_tops returns None: the values of the tops are unchecked"
             )
-        need_list("expected_tops", tops, self.fragment.tops)
+        assert_list("expected_tops", tops, self.fragment.tops)
         return tops
 
     def net(self, arrays, **options):
@@ -59,7 +65,7 @@ class Subject(object):
         return net.LayerNet(self.caffe, self.fragment, arrays, **options)
 
     def forward(self, layer_net, arrays):
-        """Return the tops; random numbers start anew, so that dropout drops the same."""
+        """Return the tops; random numbers start anew: dropout drops the same."""
         self.reseed()
         return layer_net.forward(arrays)
 
@@ -69,23 +75,24 @@ class Subject(object):
         self.caffe.set_random_seed(self.seed % 2**31 + 1)
 
     def epoch(self, size=None):
-        """Return the layer with a short epoch, its batch_size, and how many batches that has.
+        """Return the layer with a short epoch, its batch_size and number of batches.
 
-        Where there are no such keys the epoch is unknown: the layer as it is, None, some batches.
+        Where there are no such keys the epoch is unknown: the layer as it is, None, and
+        BATCHES_WITHOUT_EPOCH.
         """
         keys = dict(self.net([]).params(), **self.fragment.params)
         if not all(type(keys.get(key)) is int for key in ("batch_size", "samples")):
-            return self.fragment.layer, None, FEW
+            return self.fragment.layer, None, BATCHES_WITHOUT_EPOCH
         size = size or keys["batch_size"]
-        short = dict(batch_size=size, samples=EPOCH * size + size // 2)
+        short = dict(batch_size=size, samples=EPOCH_BATCHES * size + size // 2)
         return (
             self.fragment.with_params(dict(self.fragment.params, **short)),
             size,
-            EPOCH,
+            EPOCH_BATCHES,
         )
 
     def sequence(self, count, **options):
-        """Return the tops of so many forwards of a new net of a layer without bottoms."""
+        """Return the tops of `count` forwards of a new net without bottoms."""
         layer_net = self.net([], **options)
         return [self.forward(layer_net, []) for _ in range(count)]
 
@@ -98,7 +105,10 @@ class Subject(object):
         ]
 
     def top_diffs(self, tops, draw=0):
-        """Return random top diffs; every top weighs the same, scalars change sign with the draw."""
+        """Return random float32 diffs for the tops, such that each top counts.
+
+        That of a scalar changes its sign from draw to draw.
+        """
         diffs = []
         for top, diff in zip(tops, self.diffs_like(tops)):
             size = np.sqrt(np.mean(np.square(top))) if top.size else 0
@@ -109,15 +119,16 @@ class Subject(object):
         return diffs
 
     def checked(self, layer_net):
-        """Return which variables get a gradient: the wanted bottoms and all trained weights."""
+        """Return the indices of the variables with a gradient that is checked."""
         wanted = self.fragment.wanted + [True] * len(layer_net.weights)
         return [i for i, flag in enumerate(wanted) if flag]
 
     def backward(self, layer_net, top_diffs, arrays):
-        """Return the diffs of bottoms and weights, once it is sure that they are well defined.
+        """Return the diffs of all variables, once they are known to be well defined.
 
-        Backward must give the same twice, write each diff of a wanted bottom, whatever was in it,
-        and add to those of weights, over which Caffe sums (iter_size).
+        Backward must give the same twice, write each diff of a wanted bottom, whatever
+        was in it, and add to those of weights, over which Caffe sums (iter_size).
+        Raises CheckFailed where it does not.
         """
         garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
         diffs = layer_net.backward(top_diffs, garbage)
@@ -125,20 +136,20 @@ class Subject(object):
         second = layer_net.backward(other_top_diffs, other)
         again = layer_net.backward(top_diffs, garbage)
         what = "backward run again after the same forward gave another diff of"
-        same(what, layer_net.variables, again, diffs)
+        assert_same(what, layer_net.variables, again, diffs)
         bottoms = len(arrays)
         offsets = [1 + np.max(np.abs(diff)) for diff in diffs[bottoms:]]
         again = layer_net.backward(top_diffs, other, offsets)
         for i in range(bottoms):
             if self.fragment.wanted[i]:
-                written(
+                assert_written(
                     layer_net.variables[i], diffs[i], again[i], garbage[i], other[i]
                 )
         what = (
             "backward must add to the diff, over which Caffe sums, not overwrite it, of"
         )
         limits = [np.float64(1e-5 * offset) for offset in offsets]
-        same(
+        assert_same(
             what,
             layer_net.variables[bottoms:],
             again[bottoms:],
@@ -147,57 +158,69 @@ class Subject(object):
         )
         self.forward(layer_net, arrays)
         first = layer_net.backward(other_top_diffs, self.diffs_like(arrays))
-        what = "backward after one with other top diffs gave another than after forward, the diff of"
+        what = (
+            "backward after one with other top diffs gave another than after forward, "
+        )
+        what += "the diff of"
         checked = self.checked(layer_net)
         rows = [
             [values[i] for i in checked]
             for values in (layer_net.variables, second, first)
         ]
-        same(what, *rows)
+        assert_same(what, *rows)
         return diffs
 
 
-def written(name, diff, again, garbage, other):
-    """Raise Failure unless a diff was written, both times, over the garbage that was there."""
+def assert_written(name, diff, again, garbage, other):
+    """Raise CheckFailed unless a diff was written, both times, over what was in it."""
     left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
     if np.any(left):
-        raise Failure(
-            "backward left %d of %d elements of the diff of %s as they were, such as %s: "
-            "it must write them all"
+        raise CheckFailed(
+            "backward left %d of %d elements of the diff of %s as they were, "
+            "such as %s: it must write them all"
             % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
         )
     if not np.allclose(again, diff) and np.allclose(
         again - diff, other - garbage, 1e-3, 1e-3
     ):
-        raise Failure(
+        raise CheckFailed(
             "backward adds to what is in the diff of %s: it must overwrite it, "
             "Caffe does not clear it" % name
         )
-    same("backward depends on what was in the diff of", [name], [again], [diff])
+    assert_same("backward depends on what was in the diff of", [name], [again], [diff])
 
 
-def need_list(function, arrays, names):
-    """Raise Failure unless the author's function returned a list with an array for each name."""
+def assert_list(function, arrays, names):
+    """Raise CheckFailed unless the author's function gave an array for each name."""
     is_list = isinstance(arrays, (list, tuple))
     if not is_list or len(arrays) != len(names):
         got = "%d" % len(arrays) if is_list else type(arrays).__name__
-        raise Failure(
-            "%s: expected a list with an array for each blob in the prototxt (%s), got %s"
-            % (function, ", ".join(names), got)
+        raise CheckFailed(
+            "%s: expected a list with an array for each blob in the prototxt (%s), "
+            "got %s" % (function, ", ".join(names), got)
         )
 
 
-def same(what, names, found, expected, tolerances=None, columns=("now", "before")):
-    """Raise Failure with a table where an array is not the one expected.
+def assert_same(
+    what, names, found, expected, tolerances=None, columns=("now", "before")
+):
+    """Raise CheckFailed with a table where an array is not the one expected.
 
-    Without tolerances arrays may differ by rounding, as sums do in another place in memory.
+    Without tolerances arrays may differ by rounding, as sums in other memory do: by
+    1e-6 of their own size and of the largest.
+
+    Args:
+        what: the message up to the name.
+        names, found, expected: a name and two arrays for each comparison.
+        tolerances: absolute ones, a number or an array for each comparison.
+        columns: what the two columns of the table are called.
     """
     for name, left, right, limit in zip(
         names, found, expected, tolerances or itertools.repeat(None)
     ):
         left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
         if left.shape != right.shape:
-            raise Failure(
+            raise CheckFailed(
                 "%s %s: the shape %s instead of %s"
                 % (what, name, left.shape, right.shape)
             )
@@ -216,7 +239,7 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
             errors = np.where(
                 wrong, np.where(np.isnan(errors), np.inf, errors), -1
             ).ravel()
-            for flat in np.argsort(-errors)[: min(ROWS, int(np.sum(wrong)))]:
+            for flat in np.argsort(-errors)[: min(TABLE_ROWS, int(np.sum(wrong)))]:
                 index = np.unravel_index(flat, wrong.shape)
                 lines.append(
                     "  %-16s %13.6g %13.6g %11.3g"
@@ -227,10 +250,11 @@ def same(what, names, found, expected, tolerances=None, columns=("now", "before"
                         left[index] - right[index],
                     )
                 )
-            raise Failure("\n".join(lines))
+            raise CheckFailed("\n".join(lines))
 
 
 def all_equal(left, right):
+    """Whether two lists of arrays are equal."""
     return len(left) == len(right) and all(
         np.array_equal(a, b) for a, b in zip(left, right)
     )

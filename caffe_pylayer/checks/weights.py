@@ -1,24 +1,32 @@
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see __init__.py
+# ruff: noqa
 """The check of layers with weights, self.blobs: kept, loaded, shared and used."""
 
 import numpy as np
 
-from .net import Failure
-from .subject import BATCHES, EXACT, same
+from .net import CheckFailed
+from .subject import BATCHES, EXACT, assert_same
 
 GUARD = "make and fill weights in setup, only if len(self.blobs) == 0"
-KEEP = "only setup fills weights, only Caffe changes them; statistics want param { lr_mult: 0 }"
-STALE = "every pass must look into self.blobs anew: kept copies and views of weights go stale"
+KEEP = (
+    "only setup fills weights, only Caffe changes them; "
+    "statistics want param { lr_mult: 0 }"
+)
+STALE = (
+    "every pass must look into self.blobs anew: "
+    "kept copies and views of weights go stale"
+)
 
 
 def check_weights(subject):
-    """The layer takes the weights it is given, keeps them, and computes with them alone."""
+    """The layer takes the weights it is given, keeps them, and uses them alone."""
     arrays = subject.bottoms(BATCHES[0])
     first, kept, loaded, changed, sharing, keeper = [
         subject.net(arrays) for _ in range(6)
     ]
     values = new_weights(subject, keeper, arrays)
     kept.set_values(values)
-    keeps_weights(subject, kept)
+    assert_keeps_weights(subject, kept)
     made = subject.net(arrays)
     diffs = subject.top_diffs(subject.forward(kept, arrays)), subject.diffs_like(arrays)
     expected = []
@@ -27,9 +35,7 @@ def check_weights(subject):
         expected.append((subject.forward(made, arrays), made.backward(*diffs)))
     for layer_net in (changed, sharing):
         subject.forward(layer_net, arrays)
-    keeper.net.share_with(
-        sharing.net
-    )  # or else the memory that stale views show is freed
+    keeper.net.share_with(sharing.net)  # keeps the memory that stale views show
     sharing.net.share_with(first.net)
     first.set_values(values)
     for layer_net in (loaded, changed):
@@ -44,15 +50,17 @@ def check_weights(subject):
             ("diff", layer_net.variables, layer_net.backward(*diffs), gradients),
         ):
             text = "%s weights give another %s than those set by hand:" % (what, kind)
-            advised(STALE, text, names, found, wanted, None, (what, "set"))
+            assert_same_or_advise(
+                STALE, text, names, found, wanted, None, (what, "set")
+            )
 
 
-def advised(advice, *arguments):
-    """Call `same` and add a line with advice to its Failure."""
+def assert_same_or_advise(advice, *arguments):
+    """Call assert_same and add a line with advice to its CheckFailed."""
     try:
-        same(*arguments)
-    except Failure as error:
-        raise Failure("%s\n  %s" % (error, advice))
+        assert_same(*arguments)
+    except CheckFailed as error:
+        raise CheckFailed("%s\n  %s" % (error, advice))
 
 
 def move_weights(layer_net, rng):
@@ -63,7 +71,7 @@ def move_weights(layer_net, rng):
 
 
 def new_weights(subject, layer_net, arrays):
-    """Return other values for all weights; those of rate 0 stay where forward refuses others."""
+    """Return other values for all weights; those of rate 0 if forward takes them."""
     move_weights(layer_net, subject.rng)
     values = layer_net.values()
     for weight in layer_net.fixed:  # running means, masks, tables
@@ -77,26 +85,24 @@ def new_weights(subject, layer_net, arrays):
     return [np.nan_to_num(value) for value in (others if usable else values)]
 
 
-def keeps_weights(subject, layer_net):
-    """Raise Failure if a pass at any batch size makes weights or changes those that are trained."""
-    count, before = (
-        len(layer_net.all_weights),
-        [w.data.copy() for w in layer_net.weights],
-    )
+def assert_keeps_weights(subject, layer_net):
+    """Raise CheckFailed if a pass makes weights, or changes those that are trained."""
+    count = len(layer_net.all_weights)
+    before = [weight.data.copy() for weight in layer_net.weights]
 
-    def need_same(what):
+    def assert_unchanged(what):
         if len(layer_net.all_weights) != count:
             text = "%s made weights, %d instead of %d\n  %s"
-            raise Failure(text % (what, len(layer_net.all_weights), count, GUARD))
+            raise CheckFailed(text % (what, len(layer_net.all_weights), count, GUARD))
         names = layer_net.variables[len(layer_net.bottoms) :]
         found = [weight.data for weight in layer_net.weights]
-        advised(KEEP, what + " changed", names, found, before, EXACT)
+        assert_same_or_advise(KEEP, what + " changed", names, found, before, EXACT)
 
     for batch in BATCHES:
         arrays = subject.bottoms(batch)
         layer_net.reshape(arrays)
-        need_same("reshape")
+        assert_unchanged("reshape")
         tops = subject.forward(layer_net, arrays)
-        need_same("forward")
+        assert_unchanged("forward")
         layer_net.backward(subject.top_diffs(tops), subject.diffs_like(arrays))
-        need_same("backward")
+        assert_unchanged("backward")
