@@ -16,7 +16,7 @@ import traceback
 
 import numpy as np
 
-from . import diagnosis, engine, gradient, net, plot, sources
+from . import diagnosis, engine, example, gradient, net, plot, sources
 from .net import CheckFailed
 from .subject import (
     BATCHES,
@@ -506,6 +506,7 @@ CHECKS = (
     ("weights", check_weights, has_weights),
     ("counts", check_counts, always),
     ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
+    ("example", example.check_example, example.has_example),
 )
 
 

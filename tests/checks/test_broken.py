@@ -1,9 +1,8 @@
 """A generated layer that is broken on purpose is red on both engines, for the right reason."""
 
-import shutil
-
 import pytest
 
+from support.mistakes import red
 from support.project import ENGINES
 
 FORWARD = "top[0].data[...] = "
@@ -163,22 +162,3 @@ def test_broken_weights_are_red(learnable, own_tests, tmp_path, engine, name):
     edits, words = BROKEN_WEIGHTS[name]
     message = red(learnable, own_tests, tmp_path, engine, edits, {"weights"})
     assert words in message.split("[weights]")[1].split("\n__")[0]
-
-
-def red(layer, own_tests, tmp_path, engine, edits, checks):
-    """Return what a copy of the layer says, edited, of which these checks must be red."""
-    folder = tmp_path / "broken"
-    shutil.copytree(layer, folder)
-    module = folder / "broken.py"
-    text = module.read_text()
-    for before, after in edits:
-        assert before in text
-        text = text.replace(before, after)
-    module.write_text(text)
-    found = own_tests(engine, folder)
-    assert found.exit_code == 1, found.output
-    assert {f"test_broken[{check}]" for check in checks} <= set(found.red), found.output
-    message = found.output.split("= FAILURES =")[1].split("- generated xml")[0]
-    assert "Traceback" not in message
-    assert max(len(line) for line in message.splitlines()) <= 100
-    return message
