@@ -9,14 +9,20 @@ import json
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import click
 from jinja2.ext import Extension
 
+from needs_cookiecutter_2_6 import take_ours
 from template_spec import command_line
-from template_spec.answers import CHECKS, DELIMITERS, class_name, layer_spec, refuse_delimiters
+from template_spec.answers import (
+    CHECKS,
+    DELIMITERS,
+    class_name,
+    layer_spec,
+    refuse_delimiters,
+)
 from template_spec.errors import AnswerError, refuse
 from template_spec.kinds import KINDS
 from template_spec.layout import filled, params_source, to_source
@@ -24,7 +30,6 @@ from template_spec.literals import escaped, fence, markdown_text, to_json, to_ma
 
 HERE = Path(__file__).resolve().parent
 FOLDER = "<<cookiecutter.layer_name>>"
-MODULES = ("local_extensions", "needs_cookiecutter_2_6", "template_spec")
 
 
 def check(answers, *variables):
@@ -50,15 +55,23 @@ def checked_name(answers, given):
     A replay comes here unchecked. In `given`, from before the prompts, a list is still a list.
     """
     for variable in CHECKS:
-        if variable not in answers:  # it is an answer that is rendered here, not the folder
+        if (
+            variable not in answers
+        ):  # it is an answer that is rendered here, not the folder
             refuse_delimiters("an answer", FOLDER)
         if isinstance(given.get(variable), list):
-            refuse(variable, "a list is no answer", "write it as one string, such as 'a, b'")
+            refuse(
+                variable,
+                "a list is no answer",
+                "write it as one string, such as 'a, b'",
+            )
     name = layer_spec(answers).name
     out = answers.get("_output_dir", ".")
     refuse_delimiters("the output folder", out)
     command_line.refuse_without_hooks(answers["checks"])
-    command_line.refuse_to_overwrite(os.path.join(command_line.option("output_dir") or out, name))
+    command_line.refuse_to_overwrite(
+        os.path.join(command_line.option("output_dir") or out, name)
+    )
     return name
 
 
@@ -81,6 +94,11 @@ def command(answers):
     return [f"cookiecutter --no-input {template}", *words]
 
 
+def key_types(answers):
+    """Return the names of the keys, each with its type, in one line."""
+    return ", ".join(f"{key.name} ({key.type})" for key in layer_spec(answers).keys)
+
+
 def root(_):
     """Return the absolute path of the template."""
     return str(HERE)
@@ -93,8 +111,8 @@ def version(_):
 
 
 FILTERS = (
-    check, checked_name, class_name, command, default_count, escaped, fence, filled, layer_spec,
-    markdown_text, params_source, root, to_json, to_markdown, to_source, version,
+    check, checked_name, class_name, command, default_count, escaped, fence, filled, key_types,
+    layer_spec, markdown_text, params_source, root, to_json, to_markdown, to_source, version,
 )  # fmt: skip
 
 
@@ -103,9 +121,7 @@ class Answers(Extension):
 
     def __init__(self, environment):
         super().__init__(environment)
-        for name in list(sys.modules):  # the next template may have other ones of these names
-            if name.split(".")[0] in MODULES:
-                del sys.modules[name]
+        take_ours()  # the next template may have others of these names
         for name, value in (
             *settings()["_jinja2_env_vars"].items(),
             ("line_statement_prefix", None),
@@ -138,6 +154,8 @@ def settings():
 def own_templates():
     """Return the texts of the template that cookiecutter renders, but for the files."""
     texts = {value for value in settings().values() if isinstance(value, str)}
-    texts |= {hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")}
+    texts |= {
+        hook.read_text(encoding="utf-8") for hook in (HERE / "hooks").glob("*.py")
+    }
     folder = HERE / FOLDER
     return texts | {str(path.relative_to(folder)) for path in folder.rglob("*")}

@@ -3,14 +3,15 @@
 import sys
 
 if not getattr(sys.flags, "safe_path", False):
-    del sys.path[0]  # the folder for temporary files, where anybody may have left a module
+    del sys.path[
+        0
+    ]  # the folder for temporary files, where anybody may have left a module
 import os
 
-<% set layer = cookiecutter|layer_spec %>
 PACKAGE = os.path.join("<<cookiecutter|root|escaped>>", "caffe_pylayer")
-NAME = "<<layer.name>>"
-KEYS = "<% for key in layer.keys %><<key.name>> (<<key.type>>)<<', ' if not loop.last>><% endfor %>"
-COPIED = "<<layer.checks>>" == "copied"
+NAME = "<<cookiecutter.layer_name>>"
+KEYS = "<<cookiecutter|key_types>>"
+COPIED = "<<cookiecutter.checks>>" == "copied"
 OF_CRUFT = "<<'_output_dir' in cookiecutter>>" == "False"
 WORKING = ".caffe-pylayer-"  # where `make new` generates, before it renames
 
@@ -35,7 +36,10 @@ def copy_checks():
         os.rename(target, target + ".old")
     os.rename(target + ".new", target)
     remove(target + ".old")
-    copy_file(os.path.join(PACKAGE, "copied_conftest.py"), os.path.join("tests", "conftest.py"))
+    copy_file(
+        os.path.join(PACKAGE, "copied_conftest.py"),
+        os.path.join("tests", "conftest.py"),
+    )
 
 
 def remove(folder):
@@ -73,19 +77,26 @@ def say_what_next(folder):
         "  . ./activate.sh puts the layer on PYTHONPATH, where Caffe finds it.",
     ]
     if not COPIED:
-        lines[1:1] = ["  pip install git+https://github.com/org/caffe-pylayer    gives the checks"]
+        lines[1:1] = [
+            "  pip install git+https://github.com/org/caffe-pylayer    gives the checks"
+        ]
     if KEYS:
         lines += [f"  param_str has {KEYS}."]
     try:
         sys.stdout.reconfigure(errors="backslashreplace")
         print("\n".join(lines), flush=True)
-    except (AttributeError, OSError):  # there is no output, nobody reads it, or the disk is full
+    except (
+        AttributeError,
+        OSError,
+    ):  # there is no output, nobody reads it, or the disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if COPIED:
     copy_checks()
-os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)  # a zip does not keep the x
+os.chmod(
+    "activate.sh", os.stat("activate.sh").st_mode | 0o111
+)  # a zip does not keep the x
 destination = final_folder()
 if destination:
     say_what_next(destination)

@@ -1,7 +1,6 @@
 """One check for each prompt, and the LayerSpec that the checked answers make."""
 
 import builtins
-import difflib
 import functools
 import json
 import re
@@ -9,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from template_spec.errors import refuse, shown
+from template_spec.errors import nearest, refuse, shown
 from template_spec.keys import KEYWORDS, read_keys
 from template_spec.kinds import KINDS
 from template_spec.literals import to_json, to_prototxt
@@ -75,7 +74,9 @@ def text_of(answers, variable):
     """Return an answer as text; refuse what is no text, too long or holds a delimiter."""
     answer = answers.get(variable)
     if isinstance(answer, bool) or not isinstance(answer, (str, int)):
-        refuse(variable, f"{shown(answer)} is no text", "write it in quotes, as one string")
+        refuse(
+            variable, f"{shown(answer)} is no text", "write it in quotes, as one string"
+        )
     text = str(answer)
     if len(text) > MOST_CHARACTERS:
         refuse(variable, f"more than {MOST_CHARACTERS} characters", "type fewer")
@@ -182,7 +183,7 @@ def layer_kind(answers):
     """Return the checked layer_kind."""
     kind = text_of(answers, "layer_kind")
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind.strip().lower()[:20], KINDS, 1, 0)[0]
+        near = nearest(kind.strip().lower(), KINDS)
         refuse(
             "layer_kind", f"{shown(kind)} is none of {', '.join(KINDS)}", f"try {near}"
         )
@@ -203,7 +204,9 @@ def blob_names(answers, variable):
         for name in names:
             refuse_blob_name(variable, name)
             if names.count(name) > 1:
-                refuse(variable, f"the name {name} stands twice", "take one of them out")
+                refuse(
+                    variable, f"the name {name} stands twice", "take one of them out"
+                )
     allowed = getattr(kind, variable)
     if count not in allowed:
         few, many = allowed[0], allowed[-1]
@@ -282,7 +285,9 @@ def checks(answers):
     """Return where the checks are: copied into the layer, or installed."""
     answer = text_of(answers, "checks")
     if answer not in ("copied", "installed"):
-        refuse("checks", f"{shown(answer)} is neither copied nor installed", "try copied")
+        refuse(
+            "checks", f"{shown(answer)} is neither copied nor installed", "try copied"
+        )
     return answer
 
 

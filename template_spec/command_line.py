@@ -1,6 +1,5 @@
 """What cookiecutter's command line was told, and asking there again."""
 
-import difflib
 import os
 import sys
 
@@ -8,7 +7,7 @@ import click
 from cookiecutter.prompt import read_user_variable
 
 from template_spec.answers import CHECKS
-from template_spec.errors import AnswerError, refuse
+from template_spec.errors import AnswerError, nearest, refuse
 
 
 def option(name):
@@ -37,17 +36,18 @@ def refuse_unknown_names():
     """Refuse an answer on the command line to what is not asked; cookiecutter drops it."""
     for name, answer in (option("extra_context") or {}).items():
         if name not in CHECKS:
-            near = difflib.get_close_matches(name, CHECKS, 1, 0)[0]
+            near = nearest(name, CHECKS)
             raise AnswerError(f"{name}: there is no such variable; try {near}={answer}")
 
 
 def refuse_without_hooks(checks):
     """Refuse to copy the checks where the hook that does it would not run."""
-    if checks == "copied" and option("accept_hooks") in ("no", "ask"):
+    accept = option("accept_hooks")
+    if checks == "copied" and accept in ("no", "ask"):
         refuse(
             "checks",
-            f"they are copied by a hook, which --accept-hooks {option('accept_hooks')} may leave out",
-            "leave that option out, or try checks=installed",
+            f"a hook copies them, and --accept-hooks {accept} can leave it out",
+            "take that option away, or try checks=installed",
         )
 
 

@@ -20,3 +20,10 @@ def shown(answer):
     """Return an answer as it stands in a message: in quotes, in ASCII, not too long."""
     text = ascii(answer)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def nearest(word, words):
+    """Return which of the words is most like the given one."""
+    import difflib  # here, because it takes time
+
+    return difflib.get_close_matches(word[:40], words, 1, 0)[0]

@@ -130,7 +130,9 @@ def value_of(name, node, source):
         except UNREADABLE:
             continue
     if type(value).__name__ not in TYPES or not is_plain(value):
-        example = f"'{text}'" if re.fullmatch("[A-Za-z][A-Za-z0-9_ ]{,20}", text) else 1.0
+        example = (
+            f"'{text}'" if re.fullmatch("[A-Za-z][A-Za-z0-9_ ]{,20}", text) else 1.0
+        )
         fail(
             f"the default {shown(text)} of {name} is no finite number, true, false, text in "
             "quotes, list, or dict with text as keys",
