@@ -145,7 +145,7 @@ def check(request):
     first = number(config, "--seed", 0)
     seeds = range(first, first + number(config, "--seeds", 1))
     pictures = config.getoption("--gradient-plot", None)
-    unloadable = config.__dict__.setdefault("caffe_unloadable", set())
+    not_run = config.__dict__.setdefault("caffe_not_run", {})
     seconds = config.getoption("--timeout", None) or SECONDS
 
     def run(
@@ -177,17 +177,19 @@ def check(request):
 
         if kind is None:
             pytest.fail(why, pytrace=False)
-        if path in unloadable:
-            pytest.skip("not run: the layer does not load, see [load]")
+        if path in not_run:
+            pytest.skip("not run: the layer %s, see [%s]" % not_run[path])
         try:
             outcome, text, advice = isolation.run_in_child(
                 verdict, seconds, os.path.dirname(path)
             )
         except isolation.ChildEnded as error:
             outcome, text, advice = "fail", engine.with_hint(str(error)), []
+            if isinstance(error, isolation.TookTooLong):
+                not_run[path] = "takes too long", name
         if outcome == "fail":
             if name == "load":
-                unloadable.add(path)
+                not_run[path] = "does not load", name
             pytest.fail(text, pytrace=False)
         if advice and is_strict(config):
             pytest.fail("advice (--strict): " + "\n".join(advice), pytrace=False)
