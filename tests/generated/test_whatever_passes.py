@@ -21,7 +21,7 @@ from local_extensions import (
 )
 from support.project import PROJECT
 
-ORACLE = (PROJECT / "tests" / "support" / "params_oracle.py").relative_to(PROJECT)
+SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
 TYPES = {
     "int": int,
     "float": float,
@@ -125,7 +125,7 @@ def answers(draw):
 
 
 @pytest.fixture(scope="module")
-def oracles(with_caffe):
+def pythons(with_caffe):
     """Functions that ask real Caffe and Python 2.7 for the params of a layer."""
     processes = []
 
@@ -136,7 +136,7 @@ def oracles(with_caffe):
             "/tmp",
             python,
             "-B",
-            ORACLE,
+            SCRIPT,
         ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         process = subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
@@ -170,9 +170,9 @@ def same(found, expected):
     return type(found) is type(expected) and found == expected
 
 
-def check(folder, given, values, oracles):
+def check(folder, given, values, pythons):
     """Compare the params that setup finds in real Caffe, and on Python 2.7, with the values."""
-    in_caffe, on_python_2 = oracles
+    in_caffe, on_python_2 = pythons
     found = in_caffe(folder, given["layer_name"])
     assert isinstance(found, dict), found
     if given["layer_kind"] == "data":
@@ -184,7 +184,7 @@ def check(folder, given, values, oracles):
     assert same({key: literal[key] for key in values}, values)
 
 
-def test_the_layer_loads_and_gets_its_values(bake, oracles, record_property):
+def test_the_layer_loads_and_gets_its_values(bake, pythons, record_property):
     worked = []
 
     @settings(
@@ -199,7 +199,7 @@ def test_the_layer_loads_and_gets_its_values(bake, oracles, record_property):
     def work(drawn):
         folder = bake(**drawn[0])
         try:
-            check(folder, *drawn, oracles)
+            check(folder, *drawn, pythons)
         finally:
             shutil.rmtree(folder.parent)
         worked.append(folder.name)
