@@ -32,10 +32,10 @@ PAGES = [
 HOME = "/home/you"
 MARK = "@@@ exit code"
 FAILS = re.compile(
-    r"\d+ failed|FAILURE|expected .* got |✗|^diff -r "
+    r"\d+ failed|FAILURE|; try |✗|^diff -r "
 )  # what a page shows of a failure
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Choose from ).*\(.*\):(.*)$")
+PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Type its name ).*\(.*\):(.*)$")
 # The programs of the pages: our template, and Caffe where scripts/with-caffe has it.
 WITH_CAFFE = """\
 export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$SITE"
