@@ -2,14 +2,13 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from support.commands import caffe_pylayer
 from support.project import PROJECT
 
 FILES = Path(__file__).parent / "tutorial"
@@ -77,12 +76,14 @@ def train(with_caffe):
 
 def splice(folder, *arguments):
     command = [
-        sys.executable,
-        "my_layer/tools/splice.py",
+        "splice",
         "train_val.prototxt",
+        "--layer",
+        "my_layer",
+        "--in-place",
         *arguments,
     ]
-    subprocess.run([*command, "--in-place"], cwd=folder, check=True)
+    caffe_pylayer(*command, cwd=folder, check=True)
 
 
 def split_by_hand(folder):
