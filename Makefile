@@ -1,5 +1,6 @@
 # make new    answer the prompts and get a layer: OUT=folder ARGS="--no-input layer_name=focal_loss"
 # make test   all tests, on real Caffe too; sets up what they need
+# make test-fast  the tests that need neither Caffe nor much time, for every save
 # make proof  no false alarm in 200 seeds, and every planted mistake found, on both engines
 # make bench  ratios against the alternatives, on real Caffe, about 10 minutes; ARGS=--write puts
 #             them into benchmarks/README.md
@@ -15,7 +16,7 @@ VENV = .venv
 PYTEST = $(VENV)/bin/python -m pytest
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
-.PHONY: help new test proof bench audit docs kinds lint clean
+.PHONY: help new test test-fast proof bench audit docs kinds lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -29,6 +30,9 @@ test: $(VENV)/test
 		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto --dist loadfile -p tests.support.count_summary
+
+test-fast: $(VENV)/test
+	$(PYTEST) -n auto --dist loadfile -m "not caffe and not slow"
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
@@ -50,6 +54,7 @@ kinds: $(VENV)/new
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff check --ignore-noqa --ignore B904,B905 caffe_pylayer/checks caffe_pylayer/copied_conftest.py
 	$(VENV)/bin/ruff format --check .
 	$(PYTEST) -n auto tests/generated/test_output.py
 

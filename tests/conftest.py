@@ -14,6 +14,14 @@ from support import python27
 from support.project import PROJECT
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what needs real Caffe, as far as fixtures and the parameter engine tell."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "with_caffe" in item.fixturenames or params.get("engine") == "real":
+            item.add_marker("caffe")
+
+
 @pytest.fixture(scope="session")
 def config_file(tmp_path_factory):
     """A cookiecutter configuration that keeps out of the user's own."""
@@ -141,7 +149,8 @@ def own_tests(request, tmp_path_factory):
         if installed:
             options += ["-p", "caffe_pylayer.plugin"]
             paths.append(str(PROJECT))
-        environment = {"CAFFE_ENGINE": engine, **environment}
+        quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # such as hypothesis, a second
+        environment = {"CAFFE_ENGINE": engine, **quick, **environment}
         question = [str(folder), options, environment, paths]
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()

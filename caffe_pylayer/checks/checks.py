@@ -16,7 +16,7 @@ import traceback
 
 import numpy as np
 
-from . import diagnosis, engine, example, gradient, net, plot, sources
+from . import diagnosis, double, engine, example, gradient, net, plot, sources, standin
 from .net import CheckFailed
 from .subject import (
     BATCHES,
@@ -230,17 +230,18 @@ def check_gradient_of(subject, draw):
     mistaken = [taken for pairs in mistakes for _, taken in pairs]
     values = arrays + [weight.data.copy() for weight in layer_net.weights]
     checked = subject.checked(layer_net)
+    doubles = doubles_of(subject, layer_net, arrays, top_diffs)
     for i in checked:
         name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
-        point = run, values[i], diffs[i], tops, top_diffs, subject.rng
+        point = gradient.Point(
+            run, values[i], diffs[i], tops, top_diffs, subject.rng, mistaken
+        )
         if subject.pictures and not draw:
-            layer, numeric = (
-                subject.fragment.layer.get("name"),
-                gradient.numeric_gradient(*point),
-            )
+            layer = subject.fragment.layer.get("name")
+            numeric = gradient.numeric_gradient(point, subject.rng)
             plot.save(subject.pictures, layer, name, diffs[i], numeric)
         try:
-            found = gradient.check(*point, others=mistaken)
+            found = gradient.check(point, subject.rng, doubles(i))
         except gradient.NotMeasurable:
             unmeasured.append(name)
             found = None
@@ -260,6 +261,38 @@ def check_gradient_of(subject, draw):
             lines.append(text % name)
         raise CheckFailed("\n  ".join(lines))
     return unmeasured
+
+
+def doubles_of(subject, layer_net, arrays, top_diffs):
+    """Return a function of i: one that returns the Point of variable i in float64.
+
+    Or None, where the layer does not run in float64 on the stand-in.
+    """
+    made = []
+
+    def layer():
+        if not made:
+            try:
+                weights = layer_net.values()
+                made.append(double.DoubleLayer(subject, arrays, weights, top_diffs))
+            except (Exception, standin.Abort):
+                made.append(None)
+        return made[0]
+
+    def point_of(i):
+        def point():
+            it = layer()
+            if it is None:
+                return None
+            values = it.arrays + [weight.data.copy() for weight in it.net.weights]
+            run = forward_of(it, it.net, it.arrays, i)
+            return gradient.Point(
+                run, values[i], it.diffs[i], it.tops, it.top_diffs, subject.rng
+            )
+
+        return point
+
+    return point_of
 
 
 def assert_same_tops(subject, layer_net, arrays, tops):

@@ -101,7 +101,9 @@ def pytest_collection_modifyitems(config, items):
     try:
         config.caffe_engine = engine.choose(wanted)
     except engine.EngineUnavailable as error:
-        raise pytest.UsageError(str(error))
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(str(error))
+        config.caffe_engine = None, str(error)  # pytest-xdist would hide a UsageError
     config.caffe_lines = ["caffe: %s" % config.caffe_engine[1]]
 
 
@@ -124,7 +126,7 @@ def check(request):
     from . import checks, engine
 
     name, config = request.param, request.config
-    kind = config.caffe_engine[0]
+    kind, why = config.caffe_engine
     path = fragment(request.module.__file__)
     first = number(config, "--seed", 0)
     seeds = range(first, first + number(config, "--seeds", 1))
@@ -138,6 +140,8 @@ def check(request):
                     name, caffe, path, make_bottoms, expected_tops, seeds, pictures
                 )
 
+        if kind is None:
+            pytest.fail(why, pytrace=False)
         if path in unloadable:
             pytest.fail("not run: the layer does not load, see [load]", pytrace=False)
         outcome, text = engine.isolated(verdict) if kind == "real" else verdict()

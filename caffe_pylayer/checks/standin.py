@@ -20,6 +20,7 @@ from . import prototxt
 
 __version__ = "stand-in"
 TRAIN, TEST = 0, 1
+DTYPE = np.float32  # of new blobs; double.py has them in float64
 PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 NO_INT = (
@@ -72,7 +73,7 @@ class _Memory(object):
     """The memory of one blob: it grows, anew and with zeros, and never shrinks."""
 
     def __init__(self):
-        self.shape, self.capacity = (), 0
+        self.shape, self.capacity, self.dtype = (), 0, DTYPE
         self.arrays = {"data": None, "diff": None}
 
     def view(self, which):
@@ -84,7 +85,7 @@ class _Memory(object):
         if _count(shape) > self.capacity:
             self.capacity = _count(shape)
             self.arrays = {
-                which: np.zeros(self.capacity, np.float32) for which in self.arrays
+                which: np.zeros(self.capacity, self.dtype) for which in self.arrays
             }
 
     def share(self, which, other):

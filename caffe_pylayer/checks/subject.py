@@ -69,10 +69,10 @@ class Subject(object):
         self.reseed()
         return layer_net.forward(arrays)
 
-    def reseed(self):
+    def reseed(self, caffe=None):
         random.seed(self.seed)
         np.random.seed(self.seed % 2**32)
-        self.caffe.set_random_seed(self.seed % 2**31 + 1)
+        (caffe or self.caffe).set_random_seed(self.seed % 2**31 + 1)
 
     def epoch(self, size=None):
         """Return the layer with a short epoch, its batch_size and number of batches.

@@ -16,6 +16,8 @@ from support.mistakes import (
 )
 from support.project import ENGINES
 
+pytestmark = pytest.mark.caffe
+
 
 @pytest.fixture(scope="module")
 def verdicts(layers, own_tests, request, tmp_path_factory):

@@ -1,6 +1,6 @@
 """scripts/with-caffe: runs a command where real Caffe is, and sets that up when it is nowhere.
 
-All but the last test run on a machine of little scripts: its whole PATH is made here.
+All but the last two tests run on a machine of little scripts: its whole PATH is made here.
 """
 
 import os
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "with-caffe"
+from support.project import PROJECT
+
+SCRIPT = PROJECT / "scripts" / "with-caffe"
 
 REAL_TOOLS = [
     "bash",
@@ -549,6 +551,7 @@ for folder in ["/", "/etc", "/usr/lib", "/usr/lib/python3/dist-packages/caffe"]:
 """
 
 
+@pytest.mark.caffe
 def test_real_caffe_with_writable_folders_on_a_read_only_root(tmp_path):
     project, bound = tmp_path / "project", tmp_path / "bound folder"
     project.mkdir()
@@ -580,6 +583,7 @@ def test_real_caffe_with_writable_folders_on_a_read_only_root(tmp_path):
     assert not Path("/tmp/written").exists()
 
 
+@pytest.mark.caffe
 def test_folders_of_the_caller_are_not_looked_for_inside(with_caffe, tmp_path):
     """Matplotlib, which Caffe imports, would say that it cannot write there."""
     done = with_caffe(

@@ -11,13 +11,17 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from support.project import PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
+
+pytestmark = [pytest.mark.caffe, pytest.mark.slow]
 
 BASE = "docker.io/library/debian:bullseye-slim"
 CACHE = (
@@ -216,14 +220,49 @@ def test_another_layer_does_not_install_again_and_is_the_one_tested(
     assert "the gradient of bottom bottom_0 is wrong" in result.stdout
 
 
-def test_what_git_python_and_training_leave_stays_out(
-    containers, image, layer, tmp_path
-):
+def test_what_git_python_and_training_leave_does_no_harm(containers, layer, tmp_path):
     littered = shutil.copytree(layer, tmp_path / "littered")
     for path in JUNK:
         (littered / path).parent.mkdir(exist_ok=True)
         (littered / path).write_text("junk")
-    assert "COPY" in cached(containers.build(littered, image))
+    containers.build(littered, "littered")
+    result = containers.run("littered")
+    assert result.returncode == 0, result.stdout
+    assert re.search(PASSED, result.stdout), result.stdout
+
+
+def test_installed_checks_come_from_the_package(containers, bake, tmp_path):
+    """CAFFE_PYLAYER is our repository unless it is said; here a wheel of what is here."""
+    source = tmp_path / "source"
+    shutil.copytree(PROJECT / "caffe_pylayer", source / "caffe_pylayer")
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(PROJECT / file, source)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
+    subprocess.run([*build, "-w", tmp_path / "wheel", source], check=True)
+    [wheel] = (tmp_path / "wheel").glob("caffe_pylayer-*.whl")
+
+    layer = bake(layer_name="my_layer", checks="installed")
+    assert not list(layer.rglob("conftest.py"))
+    containers.build(
+        layer,
+        "installed",
+        f"--volume={wheel.parent}:/wheel:ro",
+        f"--build-arg=CAFFE_PYLAYER=/wheel/{wheel.name}",
+    )
+    result = containers.run("installed")
+    assert result.returncode == 0, result.stdout
+    assert "caffe: real Caffe 1.0.0" in result.stdout
+    assert re.search(PASSED, result.stdout), result.stdout
+
+
+@pytest.mark.parametrize("checks, most", [("copied", 17), ("installed", 19)])
+def test_is_short(bake, checks, most):
+    lines = (bake(checks=checks) / "Dockerfile").read_text().splitlines()
+    assert 0 < len(lines) <= most
+    assert (
+        "ARG CAFFE_PYLAYER=https://github.com/org/caffe-pylayer/archive/HEAD.tar.gz"
+        in lines
+    ) == (checks == "installed")
 
 
 def test_debian_mirror_is_the_only_one_asked(containers, layer, mirror):

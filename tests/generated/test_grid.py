@@ -10,6 +10,8 @@ from support.grid import GRID
 from support.project import ENGINES
 from template_spec.kinds import KINDS
 
+pytestmark = pytest.mark.caffe
+
 SEEDS = 1  # `make proof` runs 200
 
 

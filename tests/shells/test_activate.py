@@ -1,6 +1,7 @@
 """activate.sh, .fish and .csh: a layer's folder on PYTHONPATH and off again, in real shells.
 
-The scripts are written for sh; `translate` makes those that every shell runs fit for fish and tcsh.
+The scripts are written for bash and zsh; `translate` makes those that every shell runs fit for the
+others: fish and tcsh have words of their own, dash and tcsh source a file only in its folder.
 """
 
 import contextlib
@@ -35,6 +36,7 @@ STARTUP = {
     "fish": ".config/fish/config.fish",
     "tcsh": ".cshrc",
 }
+TELLING = ["bash", "zsh", "fish"]  # a sourced file can ask where it is
 SHOW = "printenv PYTHONPATH || echo unset\n"
 ODD = [
     "two  words",
@@ -63,6 +65,7 @@ def only(*shells):
     return pytest.mark.parametrize("shell", shells, indirect=True)
 
 
+only_telling = only(*TELLING)
 only_sh = only("bash", "dash", "zsh")
 
 
@@ -71,6 +74,17 @@ def translate(script, shell):
 
     One command a line, because tcsh looks for the aliases of a line before it runs the line.
     """
+    if shell not in TELLING:
+        back = "$owd:q" if shell == "tcsh" else '"$OLDPWD"'
+        script = re.sub(
+            r"(^|[\n (])\. (\S+)/activate\.sh",
+            lambda found: (
+                found[0]
+                if found[2] == "."
+                else f"{found[1]}cd {found[2]}; . ./activate.sh; cd {back}"
+            ),
+            script,
+        )
     if SUFFIX[shell] == "sh":
         return script
     export = r"set -gx \1 \2" if shell == "fish" else r"setenv \1 \2"
@@ -201,16 +215,19 @@ def train(add, shell, run, tmp_path, with_caffe):
     return train
 
 
+@pytest.mark.caffe
 def test_caffe_then_finds_the_layer(train):
     code, _, err = train(". ./activate.sh")
     assert code == 0 and "Optimization Done" in err
 
 
+@pytest.mark.caffe
 def test_caffe_does_not_find_the_layer_without(train):
     code, _, err = train(". ./activate.sh; deactivate_my_layer")
     assert code != 0 and "CreateLayer" in err
 
 
+@only_telling
 @pytest.mark.parametrize(
     "source",
     [
@@ -226,7 +243,7 @@ def test_sourced_from_anywhere(add, home, shows, source):
     assert shows(f"{source}\n{SHOW}", LAYER=layer) == f"{layer}\n"
 
 
-@only_sh
+@only("bash", "zsh")
 @pytest.mark.parametrize(
     "source",
     [
@@ -235,16 +252,28 @@ def test_sourced_from_anywhere(add, home, shows, source):
         "cd() { builtin cd $1; ls; }; . my_layer/activate.sh; unset -f cd",
         "f() { . my_layer/activate.sh; }; f",
         "set -f; IFS=/; . my_layer/activate.sh",
-        "exec 3<other_layer/activate.sh; . my_layer/activate.sh",
-        "exec 3<home/my_layer/activate.sh; . my_layer/activate.sh",
-        "exec 4<my_layer/my_layer.py; . my_layer/activate.sh >log",
     ],
 )
-def test_sourced_from_anywhere_in_sh(add, home, shell, shows, source):
-    if shell == "dash":
-        source = source.replace("builtin", "command")
+def test_sourced_from_anywhere_in_bash_and_zsh(add, home, shows, source):
     layer, _, _ = add(), add(home), add(name="other_layer")
     assert shows(f"{source}\n{SHOW}", LAYER=layer) == f"{layer}\n"
+
+
+@only("dash")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "CDPATH=$PWD/home; . ./activate.sh",
+        "cd() { command cd $1; ls; }; . ./activate.sh; unset -f cd",
+        "f() { . ./activate.sh; }; f",
+        "set -f; IFS=/; . ./activate.sh",
+        "PATH=$PWD:$PATH; . activate.sh",
+    ],
+)
+def test_sourced_in_its_folder_in_sh(add, shows, source):
+    layer = add()
+    add(layer / "home")
+    assert shows(f"{source}\n{SHOW}", cwd=layer) == f"{layer}\n"
 
 
 @only("fish")
@@ -265,34 +294,27 @@ def test_sourced_from_anywhere_in_fish(add, shows, source):
 @pytest.mark.parametrize(
     "source",
     [
-        "set noglob noclobber; . my_layer/activate.sh",
-        "set nonomatch backslash_quote echo_style=none; . my_layer/activate.sh",
-        "unset csubstnonl; unset anyerror; . my_layer/activate.sh",
-        "alias sh false; alias grep 'grep -n'; alias cd 'cd /'; . my_layer/activate.sh",
-        "alias use 'source my_layer/activate.sh'; use",
-        "if (1) then; . my_layer/activate.sh; endif",
-        "(exit 1); . my_layer/activate.sh",
+        "set noglob noclobber; . ./activate.sh",
+        "set nonomatch backslash_quote echo_style=none; . ./activate.sh",
+        "unset csubstnonl; unset anyerror; . ./activate.sh",
+        "alias sh false; alias grep 'grep -n'; alias cd 'cd /'; . ./activate.sh",
+        "alias use 'source activate.sh'; use",
+        "if (1) then; . ./activate.sh; endif",
+        "(exit 1); . ./activate.sh",
     ],
 )
-def test_sourced_from_anywhere_in_tcsh(add, shows, source):
+def test_sourced_in_its_folder_in_tcsh(add, shows, source):
     layer = add()
-    script = (
-        f"{source}; {SHOW}. my_layer/activate.sh; {SHOW}deactivate_my_layer; {SHOW}"
-    )
-    assert shows(script, PYTHONPATH="/a") == f"{layer}:/a\n{layer}:/a\n/a\n"
-
-
-def test_files_that_the_shell_was_started_with_do_not_matter(add, run):
-    layer, _ = add(), add(name="other_layer")
-    script = f"exec 50<other_layer/activate.sh; {need('dash')} -c '. my_layer/activate.sh; {SHOW}'"
-    assert run(need("bash"), "-c", script) == (0, f"{layer}\n", "")
+    script = f"{source}; {SHOW}. ./activate.sh; {SHOW}deactivate_my_layer; {SHOW}"
+    out = shows(script, cwd=layer, PYTHONPATH="/a")
+    assert out == f"{layer}:/a\n{layer}:/a\n/a\n"
 
 
 @only("bash", "dash", "zsh", "tcsh")
 def test_sourced_in_a_subshell(add, shows):
     layer = add()
-    script = f"(. my_layer/activate.sh;printenv PYTHONPATH); {SHOW}"
-    assert shows(script) == f"{layer}\nunset\n"
+    script = f"(. ./activate.sh;printenv PYTHONPATH); {SHOW}"
+    assert shows(script, cwd=layer) == f"{layer}\nunset\n"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +332,8 @@ def test_any_path_works(add, shell, shows, tmp_path, odd):
         f'cd "$FROM"; . "$FILE"; {SHOW} . "$FILE"; {SHOW} deactivate_my_layer; {SHOW}'
     )
     name = f"activate.{SUFFIX[shell]}"
-    for start, file in [("/", layer / name), (layer, f"./{name}")]:
+    starts = [(layer, f"./{name}")] + [("/", layer / name)] * (shell in TELLING)
+    for start, file in starts:
         out = shows(script, FROM=start, FILE=file, PYTHONPATH="/a")
         assert out == f"{layer}:/a\n{layer}:/a\n/a\n"
 
@@ -336,20 +359,19 @@ def test_tcsh_refuses_a_line_break(add, shell, run, tmp_path, parent, before):
     assert "line break" in err
 
 
-@only_sh
+@only("bash", "dash", "zsh", "tcsh")
 def test_symbolic_links_are_kept(add, shell, shows, tmp_path):
-    layer, link = add(tmp_path / "real"), tmp_path / "link"
+    add(tmp_path / "real")
+    link = tmp_path / "link"
     link.symlink_to("real")
-    assert (
-        shows(f"cd link/my_layer; . ./activate.sh; {SHOW}") == f"{link / 'my_layer'}\n"
-    )
-    told = (
-        layer if shell == "dash" else link / "my_layer"
-    )  # dash does not tell a file its path
-    assert shows(f"cd /; . {link}/my_layer/activate.sh; {SHOW}") == f"{told}\n"
+    for source in [
+        "cd link/my_layer; . ./activate.sh",
+        f"cd /; . {link}/my_layer/activate.sh",
+    ]:
+        assert shows(f"{source}; {SHOW}") == f"{link / 'my_layer'}\n"
 
 
-@only("fish", "tcsh")
+@only("fish")
 def test_symbolic_links_are_resolved(add, shows, tmp_path):
     layer, link = add(tmp_path / "real"), tmp_path / "link"
     link.symlink_to("real")
@@ -361,6 +383,7 @@ def test_symbolic_links_are_resolved(add, shows, tmp_path):
         assert shows(f"{source}; {SHOW}") == f"{layer}\n"
 
 
+@only_telling
 def test_dots_after_a_symbolic_link_lead_where_the_system_says(add, shows, tmp_path):
     layer, _ = add(tmp_path / "real"), add(tmp_path)
     (tmp_path / "real" / "sub").mkdir()
@@ -368,6 +391,7 @@ def test_dots_after_a_symbolic_link_lead_where_the_system_says(add, shows, tmp_p
     assert shows(f"cd link; . ../my_layer/activate.sh; {SHOW}") == f"{layer}\n"
 
 
+@only_telling
 def test_sourced_by_files_that_are_called_activate_too(add, shell, shows, tmp_path):
     layers = [add(tmp_path / "layers", name) for name in ("one", "two", "three")]
     lines = "".join(f". {layer}/activate.sh\n" for layer in layers[:2])
@@ -427,14 +451,15 @@ def test_works_where_sh_is_bash_or_zsh(add, run, tmp_path, name):
     layer = add()
     script = f". my_layer/activate.sh; {SHOW} deactivate_my_layer; {SHOW}"
     assert run(tmp_path / "sh", "-c", script) == (0, f"{layer}\nunset\n", "")
-    code, out, err = run(tmp_path / "sh", "my_layer/activate.sh")
-    assert (code, out, is_one_line(err)) == (1, "", True)
+    code, out, err = run(tmp_path / "sh", "my_layer/activate.sh", SHELL="/bin/bash")
+    assert (code, out, err) == (0, line_for("bash", layer), "")
 
 
 def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
-    add(tmp_path / "a:b")
-    script = translate(f". a:b/my_layer/activate.sh; echo $?; {SHOW}", shell)
-    _, out, err = run(shell, *SHELLS[shell], "-c", script, PYTHONPATH="/a")
+    layer = add(tmp_path / "a:b")
+    script = translate(f". ./activate.sh; echo $?; {SHOW}", shell)
+    command = [shell, *SHELLS[shell], "-c", script]
+    _, out, err = run(*command, cwd=layer, PYTHONPATH="/a")
     assert (out, is_one_line(err, f"activate.{SUFFIX[shell]}")) == ("1\n/a\n", True)
     assert "colon" in err and "a:b" in err
 
@@ -446,18 +471,18 @@ def test_a_colon_in_the_path_is_refused(add, shell, run, tmp_path):
 def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left):
     layer = add(tmp_path / parent)
     helpers = re.findall(
-        r"^(\w+)\(\)", (layer / "activate.sh").read_text(), re.MULTILINE
+        r"^ *(\w+)\(\)", (layer / "activate.sh").read_text(), re.MULTILINE
     )
-    assert "_caffe_pylayer_activate" in helpers
+    assert "_caffe_pylayer" in helpers
     names = {
         "bash": "compgen -v; compgen -A function",
         "dash": "set | sed -n 's/=.*//p'",  # it has no list of functions
         "zsh": "print -l ${(k)parameters} ${(k)functions}",
     }[shell]
     script = f"""
-        set -- --install 'a b'
+        set -- --option 'a b'
         {{ {names}; }} >before
-        . {parent}/my_layer/activate.sh 2>log
+        cd {parent}/my_layer; . ./activate.sh 2>"$OLDPWD/log"; cd "$OLDPWD"
         {{ {names}; }} >after
         echo "$# $2 $PWD"
         for name in {" ".join(helpers)} deactivate_my_layer; do command -v $name; done
@@ -466,7 +491,7 @@ def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left)
     before, after = (
         (tmp_path / name).read_text().split() for name in ("before", "after")
     )
-    assert set(after) - set(before) - {"PIPESTATUS"} == (
+    assert set(after) - set(before) - {"OLDPWD", "PIPESTATUS"} == (
         left if shell != "dash" else set()
     )
     assert out.split("\n") == [f"2 a b {tmp_path}", *left, ""]
@@ -476,7 +501,7 @@ def test_only_deactivate_is_left_behind(add, shell, run, tmp_path, parent, left)
     "shell, names, ours",
     [
         ("fish", "set -n; functions -an", {"deactivate_my_layer"}),
-        ("tcsh", "set; alias", {"deactivate_my_layer", "_my_layer"}),
+        ("tcsh", "set; alias", {"deactivate_my_layer", "_deactivate_my_layer"}),
     ],
     indirect=["shell"],
 )
@@ -504,39 +529,30 @@ def test_a_caller_s_arguments_are_not_read(add, home, shell, run, tmp_path):
     (tmp_path / "use.sh").write_text(
         translate(f". my_layer/activate.sh; {SHOW}", shell)
     )
-    assert run(shell, *SHELLS[shell], "use.sh", "--install") == (0, f"{layer}\n", "")
+    assert run(shell, *SHELLS[shell], "use.sh", "run") == (0, f"{layer}\n", "")
     assert files(home) == []
 
 
-def test_a_shell_that_does_not_tell_the_path_needs_the_folder(add, run):
-    need("dash")
-    layer = add()
-    script = f'f() {{ eval "$(cat {layer}/activate.sh)"; }}; f; echo $?; {SHOW}'  # no file is open
-    assert run("dash", "-c", script, cwd=layer) == (0, f"0\n{layer}\n", "")
-    _, out, err = run("dash", "-c", script, cwd="/")
-    assert (out, is_one_line(err)) == ("1\nunset\n", True)
-    assert "cd into" in err and ". ./activate.sh" in err
-
-
-@pytest.mark.parametrize(
-    "shell, script",
-    [
-        ("fish", "cat {}/activate.fish | source; set code $status"),
-        ("tcsh", "cat {}/activate.csh >copy; source copy; set code = $status"),
-    ],
-    indirect=["shell"],
-)
-def test_fish_and_tcsh_without_a_path_need_the_folder(add, shell, shows, run, script):
-    layer = add()
-    script = translate(f"{script.format(layer)}; echo $code; {SHOW}", shell)
-    assert run(shell, *SHELLS[shell], "-c", script, cwd=layer) == (
-        0,
-        f"0\n{layer}\n",
-        "",
-    )
+@only("dash", "tcsh")
+def test_a_shell_that_does_not_tell_the_path_needs_the_folder(add, shell, run):
+    add()
+    file = f"my_layer/activate.{SUFFIX[shell]}"
+    source, status = (". ", "$?") if shell == "dash" else ("source ", "$status")
+    script = f"{source}{file}\necho {status}\n{SHOW}"
     _, out, err = run(shell, *SHELLS[shell], "-c", script)
-    assert (out, is_one_line(err, f"activate.{SUFFIX[shell]}")) == ("1\nunset\n", True)
-    assert "cd into" in err and f"source activate.{SUFFIX[shell]}" in err
+    assert (out, is_one_line(err, file.split("/")[1])) == ("1\nunset\n", True)
+    assert "cannot find my_layer.py" in err and "cd into its folder first" in err
+    assert f"{source}{'./' * (shell == 'dash')}activate.{SUFFIX[shell]}\n" in err
+
+
+@only_telling
+def test_a_copy_elsewhere_needs_the_folder(add, shell, shows, run):
+    layer = add()
+    file = f"activate.{SUFFIX[shell]}"
+    script = translate(f"cat {layer}/{file} >copy; . ./copy; echo $?; {SHOW}", shell)
+    _, out, err = run(shell, *SHELLS[shell], "-c", script)
+    assert (out, is_one_line(err, file)) == ("1\nunset\n", True)
+    assert "cd into its folder first" in err
 
 
 def test_typed_in_a_terminal(add, home, shell, tmp_path):
@@ -676,61 +692,118 @@ def test_another_copy_of_the_layer_takes_the_place(add, shows, tmp_path):
     assert shows(script + SHOW, PYTHONPATH="/a") == f"{new}:/a\n/a\n"
 
 
-# Running it
+# Run, not sourced: the line for new shells
 
 
-FILES = ["activate.sh", "./activate.sh", "../my_layer/activate.sh"]
+def quoted(shell, path):
+    """The path as a word in single quotes, in the words of the shell."""
+    text = str(path)
+    if shell == "fish":
+        text = text.replace("\\", "\\\\")
+    text = text.replace("'", "'\\''")
+    return "'" + (text.replace("!", "\\!") if shell == "tcsh" else text) + "'"
 
 
-@only_sh
-@pytest.mark.parametrize("file", FILES)
-def test_run_without_arguments_it_says_what_to_do(add, shell, run, file):
-    code, out, err = run(shell, file, cwd=add())
-    assert (code, out, is_one_line(err)) == (1, "", True)
-    assert ". ./activate.sh" in err
+def line_for(shell, layer):
+    """What ./activate.sh prints: an end to a last line that has none, and the line."""
+    file = quoted(shell, layer / f"activate.{SUFFIX[shell]}")
+    line = {
+        "bash": f"if [ -r {file} ]; then . {file}; fi",
+        "zsh": f"if [ -r {file} ]; then . {file}; fi",
+        "dash": f"if [ -r {file} ]; then _caffe_pylayer_file={file}; . {file}; fi",
+        "fish": f"if test -r {file}; source {file}; end",
+        "tcsh": f"test -r {file} && set _caffe_pylayer_file = {file} && source {file}",
+    }[shell]
+    return f"\n{line}\n"
 
 
-def test_it_can_be_run(add, run):
-    code, out, err = run("./activate.sh", cwd=add())
-    assert (code, out, is_one_line(err)) == (1, "", True)
+@pytest.fixture
+def printed(shell, run):
+    """printed(layer) is what a user of the shell gets from ./activate.sh."""
+
+    def printed(layer):
+        code, out, err = run("./activate.sh", cwd=layer, SHELL=f"/bin/{shell}")
+        assert (code, err) == (0, "")
+        return out
+
+    return printed
 
 
-@only_sh
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help(add, shell, run, option):
-    code, out, err = run(shell, "activate.sh", option, cwd=add())
-    assert (code, err) == (0, "")
-    for word in ["Usage", "Example", "--install", "--uninstall", "deactivate_my_layer"]:
-        assert word in out
+@pytest.mark.parametrize(
+    "user_shell, shell",
+    [
+        ("/bin/bash", "bash"),
+        ("/usr/bin/zsh", "zsh"),
+        ("/bin/sh", "dash"),
+        ("/bin/dash", "dash"),
+        ("/bin/ksh", "dash"),
+        (None, "dash"),
+        ("/usr/bin/fish", "fish"),
+        ("/bin/tcsh", "tcsh"),
+        ("/bin/csh", "tcsh"),
+    ],
+)
+def test_the_line_is_for_the_user_s_shell(add, run, user_shell, shell):
+    layer = add()
+    for before in (None, "", "/a", f"/a:{layer}"):
+        done = run("./activate.sh", cwd=layer, SHELL=user_shell, PYTHONPATH=before)
+        assert done == (0, line_for(shell, layer), "")
 
 
 @only_sh
 @pytest.mark.parametrize(
-    "arguments", [["--instal"], ["-x"], ["--install", "now"], ["a", "b"]]
+    "file", ["activate.sh", "./activate.sh", "../my_layer/activate.sh"]
 )
-def test_an_unknown_option_is_refused(add, home, shell, run, arguments):
-    code, out, err = run(
-        shell, "activate.sh", *arguments, cwd=add(), SHELL=f"/bin/{shell}"
-    )
-    assert (code, out, is_one_line(err)) == (2, "", True)
-    assert " ".join(arguments) in err and "--help" in err
-    assert list(home.iterdir()) == []
+def test_any_sh_prints_it(add, shell, run, file):
+    layer = add()
+    for command in ([shell], [shell, "-eu"]):
+        done = run(*command, file, cwd=layer, SHELL="/bin/bash")
+        assert done == (0, line_for("bash", layer), "")
 
 
-# --install and --uninstall
+@pytest.mark.parametrize("odd", ["plain", *ODD[:-1], " ".join(ODD[:-1])])
+def test_the_line_activates(add, printed, shell, shows, tmp_path, odd):
+    layer = add(tmp_path / odd)
+    line = printed(layer)
+    assert line == line_for(shell, layer)
+    (tmp_path / "lines").write_bytes(os.fsencode(line))
+    script = f"{'source' if shell in ('fish', 'tcsh') else '.'} ./lines; {SHOW}"
+    script = f"{script * 2} deactivate_my_layer; {SHOW}".replace("; ", "\n")
+    assert shows(script, PYTHONPATH="/a") == f"{layer}:/a\n{layer}:/a\n/a\n"
 
 
-@pytest.fixture
-def manage(shell, run):
-    """manage(layer, option) runs a layer's activate.sh as the user of the shell."""
-    runner = shell if SUFFIX[shell] == "sh" else "sh"
+@pytest.mark.parametrize(
+    "shell, script",
+    [(shell, 'eval "$(./activate.sh)"') for shell in ("bash", "dash", "zsh")]
+    + [("fish", "./activate.sh | source"), ("tcsh", 'eval "`./activate.sh`"')],
+    indirect=["shell"],
+)
+def test_the_line_can_be_evaluated(add, shell, run, script):
+    layer = add()
+    command = [shell, *SHELLS[shell], "-c", f"{script}\n{SHOW}"]
+    done = run(*command, cwd=layer, SHELL=f"/bin/{shell}")
+    assert done == (0, f"{layer}\n", "")
 
-    def manage(layer, option, **env):
-        return run(
-            runner, layer / "activate.sh", option, **{"SHELL": f"/bin/{shell}", **env}
-        )
 
-    return manage
+@pytest.mark.parametrize("before", ["", "true\n", "true"])
+@pytest.mark.parametrize("odd", ["plain", " ".join(ODD[:-1])])
+def test_new_shells_have_the_folder_until_it_is_gone(
+    add, run, shell, startup, tmp_path, before, odd
+):
+    layer = add(tmp_path / odd)
+    startup.write_text("set -e\n" * (SUFFIX[shell] == "sh") + before)
+    append(run, shell, layer, startup)
+    again = f"{SHOW} deactivate_my_layer; {SHOW}"
+    assert start(run, shell, again) == (0, f"{layer}\nunset\n", [])
+    shutil.rmtree(layer)
+    assert start(run, shell) == (0, "unset\n", [])
+
+
+def test_layers_share_a_startup_file(add, run, shell, startup):
+    layers = [add(name=name) for name in ("layer", "my_layer")]
+    for layer in [*layers, *layers]:
+        append(run, shell, layer, startup)
+    assert start(run, shell) == (0, "{1}:{0}\n".format(*layers), [])
 
 
 @pytest.fixture
@@ -740,62 +813,11 @@ def startup(home, shell):
     return path
 
 
-@pytest.mark.parametrize(
-    "user_shell, file",
-    [
-        ("/bin/bash", ".bashrc"),
-        ("/usr/bin/zsh", ".zshrc"),
-        ("/bin/sh", ".profile"),
-        ("/bin/dash", ".profile"),
-        ("/bin/ksh", ".profile"),
-        (None, ".profile"),
-        ("/usr/bin/fish", ".config/fish/config.fish"),
-        ("/bin/tcsh", ".cshrc"),
-        ("/bin/csh", ".cshrc"),
-    ],
-)
-def test_install_chooses_the_file_by_the_user_s_shell(add, home, run, user_shell, file):
-    code, out, err = run("./activate.sh", "--install", cwd=add(), SHELL=user_shell)
-    assert (code, err) == (0, "")
-    assert files(home) == [home / file]
-    assert out.splitlines()[0].startswith(str(home / file))
-    assert out.splitlines()[1:] == (home / file).read_text().splitlines()
-
-
-@only_sh
-@pytest.mark.parametrize("file", FILES)
-def test_install_writes_the_absolute_path(add, home, run, shell, file):
-    layer = add()
-    assert run(shell, file, "--install", cwd=layer, SHELL="/bin/sh")[0] == 0
-    assert (home / ".profile").read_text().count(f"'{layer}/activate.sh'") == 2
-
-
-def test_install_goes_where_zsh_looks(add, home, run, tmp_path):
-    (tmp_path / "zsh dir").mkdir()
-    options = {"cwd": add(), "SHELL": "/bin/zsh", "ZDOTDIR": tmp_path / "zsh dir"}
-    assert run("./activate.sh", "--install", **options)[0] == 0
-    assert (tmp_path / "zsh dir" / ".zshrc").read_text().count("\n") == 1
-    assert list(home.iterdir()) == []
-    assert run("./activate.sh", "--uninstall", **options)[0] == 0
-    assert (tmp_path / "zsh dir" / ".zshrc").read_text() == ""
-
-
-def test_install_goes_where_fish_looks(add, home, run, tmp_path):
-    options = {
-        "cwd": add(),
-        "SHELL": "/bin/fish",
-        "XDG_CONFIG_HOME": tmp_path / "my config",
-    }
-    assert run("./activate.sh", "--install", **options)[0] == 0
-    assert (tmp_path / "my config/fish/config.fish").read_text().count("\n") == 1
-    assert list(home.iterdir()) == []
-
-
-def test_install_goes_where_tcsh_looks(add, home, run):
-    (home / ".tcshrc").touch()
-    assert run("./activate.sh", "--install", cwd=add(), SHELL="/bin/tcsh")[0] == 0
-    assert files(home) == [home / ".tcshrc"]
-    assert (home / ".tcshrc").read_text().count("\n") == 1
+def append(run, shell, layer, startup):
+    """`./activate.sh >>STARTUP`, as the user of the shell."""
+    script = './activate.sh >>"$STARTUP"'
+    env = {"SHELL": f"/bin/{shell}", "STARTUP": startup}
+    assert run("sh", "-c", script, cwd=layer, **env) == (0, "", "")
 
 
 def start(run, shell, script=SHOW):
@@ -809,194 +831,45 @@ def start(run, shell, script=SHOW):
     return code, out, [line for line in err.splitlines() if not line.startswith(noise)]
 
 
-@pytest.mark.parametrize("odd", ["plain", " ".join(ODD[:-1])])
-def test_new_shells_have_the_folder_until_it_is_gone(
-    add, manage, run, shell, startup, tmp_path, odd
-):
-    layer = add(tmp_path / odd)
-    startup.write_text("set -e\n" if SUFFIX[shell] == "sh" else "true\n")
-    assert manage(layer, "--install")[0] == 0
-    again = f"{SHOW} deactivate_my_layer; {SHOW}"
-    assert start(run, shell, again) == (0, f"{layer}\nunset\n", [])
-    shutil.rmtree(layer)
-    assert start(run, shell) == (0, "unset\n", [])
-
-
-def test_install_twice_adds_one_line(add, manage, startup):
+@pytest.mark.parametrize("argument", ["--install", "--uninstall", "--help", "x"])
+def test_no_file_is_written(add, home, run, shell, startup, argument):
     layer = add()
-    startup.write_text("alias a=b")
-    manage(layer, "--install")
-    text = startup.read_text()
-    assert text.count("\n") == 2 and text.startswith("alias a=b\n")
-    code, out, err = manage(layer, "--install")
-    assert (code, err, startup.read_text()) == (0, "", text)
-    assert "already" in out
-
-
-RC_FILES = [
-    b"",
-    b"alias a=b\n",
-    b"alias a=b",
-    b"\n\nx=1\n\n\n",
-    b"#\xff\xfe \xc3\x81'\x81\x88\n",
-    b"x=1\r\ny=2\r",
-    b"a\\nb %s \\",
-]
-
-
-@only_sh
-@pytest.mark.parametrize("before", RC_FILES)
-def test_uninstall_gives_back_every_byte(add, home, manage, startup, tmp_path, before):
-    startup.write_bytes(before)
-    layer = add(tmp_path / "it's Áđ \udce9")
-    manage(layer, "--install")
-    installed = startup.read_bytes()
-    assert installed.startswith(before) and installed != before
-    code, out, err = manage(layer, "--uninstall", TMPDIR=home)
-    assert (code, err, startup.read_bytes()) == (0, "", before)
-    assert os.fsencode(out.splitlines()[1]) in installed
-    assert files(home) == [startup]
-
-
-@only_sh
-@pytest.mark.parametrize("before", [b"x=1\n", b"x=1"])
-@pytest.mark.parametrize("added", [b"y=2\n", b"y=2"])
-def test_uninstall_keeps_what_came_later(add, manage, startup, before, added):
-    startup.write_bytes(before)
-    layer = add()
-    manage(layer, "--install")
-    startup.write_bytes(startup.read_bytes() + added)
-    manage(layer, "--uninstall")
-    assert startup.read_bytes() == b"x=1\n" + added
-
-
-@pytest.mark.parametrize("before", ["", "true\n", "true"])
-@pytest.mark.parametrize("order", list(itertools.permutations(["layer", "my_layer"])))
-def test_layers_share_a_startup_file(add, manage, run, shell, startup, before, order):
-    layers = {name: add(name=name) for name in ("layer", "my_layer")}
-    startup.write_text(before)
-    for layer in layers.values():
-        manage(layer, "--install")
-    assert start(run, shell)[1] == "{my_layer}:{layer}\n".format(**layers)
-    manage(layers[order[0]], "--uninstall")
-    assert start(run, shell)[1] == f"{layers[order[1]]}\n"
-    manage(layers[order[1]], "--uninstall")
-    assert startup.read_text().rstrip("\n") == before.rstrip("\n")
-
-
-@only_sh
-def test_uninstall_leaves_another_layer_s_line_whole(add, manage, startup):
-    layer, other = add(name="layer"), add(name="my_layer")
-    startup.write_text("x=1")
-    manage(layer, "--install")
-    startup.write_text(startup.read_text().rstrip("\n"))
-    manage(other, "--install")
-    lines = startup.read_text().splitlines(True)
-    assert len(lines) == 3
-    manage(layer, "--uninstall")
-    assert startup.read_text() == lines[0] + lines[2]
-
-
-@only_sh
-def test_uninstall_without_the_line_changes_nothing(add, home, manage, startup):
-    layer = add()
-    mine = "# caffe-pylayer my_layer\n# if true; fi  # caffe-pylayer my_layer\n"
-    code, out, err = manage(layer, "--uninstall")
-    assert (code, out.count("\n"), err) == (0, 1, "") and not startup.exists()
-    startup.write_text(mine)
-    assert manage(layer, "--uninstall")[0] == 0
-    assert startup.read_text() == mine
-
-
-def test_a_moved_folder_is_uninstalled_before_it_is_installed(
-    add, manage, startup, tmp_path
-):
-    layer = add()
-    manage(layer, "--install")
-    text = startup.read_text()
-    layer = layer.rename(tmp_path / "moved")
-    code, out, err = manage(layer, "--install")
-    assert (code, out, is_one_line(err), startup.read_text()) == (1, "", True, text)
-    assert "--uninstall" in err
-    assert manage(layer, "--uninstall")[0] == 0
-    assert startup.read_text() == ""
-
-
-@only_sh
-def test_links_and_permissions_are_kept(add, home, manage, startup):
-    real = home / "dotfiles"
-    real.write_text("x=1\n")
-    real.chmod(0o640)
-    startup.symlink_to(real)
-    layer = add()
-    for option, lines in [("--install", 2), ("--uninstall", 1)]:
-        assert manage(layer, option)[0] == 0
-        assert startup.is_symlink() and real.stat().st_mode & 0o777 == 0o640
-        assert real.read_text().count("\n") == lines
-
-
-@pytest.mark.parametrize("option", ["--install", "--uninstall"])
-@pytest.mark.parametrize("value", [None, ""])
-def test_home_must_be_known(add, run, option, value):
-    code, out, err = run("./activate.sh", option, cwd=add(), HOME=value)
-    assert (code, out, is_one_line(err)) == (1, "", True)
-    assert "HOME is not set" in err
+    startup.write_text("true")
+    before = [(path, path.read_bytes()) for path in [*files(home), *files(layer)]]
+    done = run("./activate.sh", argument, cwd=layer, SHELL=f"/bin/{shell}")
+    assert done == (0, line_for(shell, layer), "")
+    assert before == [
+        (path, path.read_bytes()) for path in [*files(home), *files(layer)]
+    ]
 
 
 @pytest.mark.parametrize("parent, reason", [("a:b", "colon"), ("a\nb", "line break")])
-def test_install_refuses_a_path_that_could_not_work(
-    add, home, manage, tmp_path, parent, reason
+def test_no_line_for_a_path_that_could_not_work(
+    add, printed, run, shell, tmp_path, parent, reason
 ):
-    code, out, err = manage(add(tmp_path / parent), "--install")
-    assert (code, out, is_one_line(err)) == (1, "", True)
-    assert reason in err and list(home.iterdir()) == []
+    layer = add(tmp_path / parent)
+    code, out, err = run("./activate.sh", cwd=layer, SHELL=f"/bin/{shell}")
+    assert (code, out, is_one_line(err)) == (1, "", True) and reason in err
 
 
-@only_sh
-def test_a_startup_file_that_cannot_be_used_is_one_line(add, manage, startup):
+def test_a_terminal_gets_a_hint(add, run):
     layer = add()
-    startup.symlink_to("missing/folder")
-    code, _, err = manage(layer, "--install")
-    assert (code, is_one_line(err)) == (1, True) and str(startup) in err
-    startup.unlink()
-    startup.mkdir()
-    code, _, err = manage(layer, "--install")
-    assert (code, is_one_line(err)) == (1, True) and str(startup) in err
-
-
-def broken(tmp_path, program, script):
-    """A PATH on which a program is replaced by a script."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / program).write_text(f"#!/bin/sh\n{script}\n")
-    (tmp_path / "bin" / program).chmod(0o755)
-    return f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-
-
-@only_sh
-@pytest.mark.parametrize("program", ["sed", "mktemp"])
-def test_the_startup_file_survives_a_failed_copy(
-    add, manage, startup, tmp_path, program
-):
-    layer = add()
-    startup.write_text("x=1\n")
-    manage(layer, "--install")
-    text = startup.read_text()
-    real = shutil.which(program)
-    fail = f'case $* in *"$/d"* | "") echo half; exit 1 ;; *) exec {real} "$@" ;; esac'
-    code, _, err = manage(layer, "--uninstall", PATH=broken(tmp_path, program, fail))
-    assert (code, is_one_line(err), startup.read_text()) == (1, True, text)
-
-
-@only_sh
-def test_the_content_survives_a_full_disk(add, manage, startup, tmp_path):
-    layer = add()
-    startup.write_text("x=1\n")
-    manage(layer, "--install")
-    code, _, err = manage(layer, "--uninstall", PATH=broken(tmp_path, "head", "exit 1"))
-    assert (code, is_one_line(err)) == (1, True)
-    copy = Path(err.split()[-1])
-    assert copy.read_text() == "x=1\n"
-    copy.unlink()
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        ["./activate.sh"],
+        cwd=layer,
+        env={"PATH": os.environ["PATH"], "SHELL": "/bin/bash"},
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 9999).decode().replace("\r\n", "\n")
+    os.close(ours)
+    assert (done.returncode, shown) == (0, line_for("bash", layer))
+    assert ". ./activate.sh" in done.stderr and ">>~/.bashrc" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 # The file itself
@@ -1006,10 +879,8 @@ def test_shellcheck_finds_nothing(add, run):
     assert run(need("shellcheck"), "-s", "sh", "activate.sh", cwd=add()) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", ["my_layer", "a" * 64])
-def test_lines_are_short(add, name):
-    texts = [path.read_text() for path in add(name=name).glob("activate.*")]
-    assert len(texts) == 3
-    assert [
-        line for text in texts for line in text.splitlines() if len(line) > 100
-    ] == []
+@pytest.mark.parametrize("file, most", [("sh", 50), ("fish", 30), ("csh", 30)])
+def test_is_short(add, file, most):
+    lines = (add() / f"activate.{file}").read_text().splitlines()
+    assert 0 < len(lines) <= most
+    assert [line for line in lines if len(line) > 88] == []
