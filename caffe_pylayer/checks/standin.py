@@ -407,11 +407,8 @@ class Net(object):
         )
         layer = _make_layer(message)
         layer.message, layer.phase = message, PHASES.get(message.get("phase"), phase)
-        node = _Node(
-            name,
-            layer,
-            *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)],
-        )
+        memories = [[self._memories[x] for x in blobs] for blobs in (bottoms, tops)]
+        node = _Node(name, layer, *memories)
         layer.setup(node.bottoms, node.tops)
         layer.reshape(node.bottoms, node.tops)
         _require(len(weights) in (0, len(tops)), "loss_weight for each top or for none")
