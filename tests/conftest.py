@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 from cookiecutter.main import cookiecutter
 
+from support import python27
 from support.project import PROJECT
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs real Caffe, as far as fixtures and the parameter engine tell."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "with_caffe" in item.fixturenames or params.get("engine") == "real":
+            item.add_marker("caffe")
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +75,12 @@ def with_caffe():
 
 
 @pytest.fixture(scope="session")
+def packages():
+    """The folder with numpy and pytest for Python 2.7."""
+    return python27.packages()
+
+
+@pytest.fixture(scope="session")
 def run_script(bake, with_caffe, tmp_path_factory):
     """A function that runs a script on real Caffe, beside a generated layer, for what it prints."""
 
@@ -106,7 +121,8 @@ class Verdicts(dict):
 def own_tests(request, tmp_path_factory):
     """A function that runs the tests of a generated folder on an engine: its Verdicts.
 
-    One process an engine imports Caffe and pytest, and forks for each run.
+    One process an engine imports Caffe and pytest, and forks for each run. `installed` gives it
+    the checks of this project, where the layers have no copies; `paths` go onto sys.path.
     """
     processes = {}
 
@@ -124,13 +140,18 @@ def own_tests(request, tmp_path_factory):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         return subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
 
-    def run(engine, folder, *arguments):
+    def run(engine, folder, *arguments, installed=False, paths=(), **environment):
         if engine not in processes:
             processes[engine] = start(engine)
-        process = processes[engine]
+        process, paths = processes[engine], [str(path) for path in paths]
         options = ["-p", "no:cacheprovider", *arguments]
         options += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
-        question = [str(folder), options, {"CAFFE_ENGINE": engine}]
+        if installed:
+            options += ["-p", "caffe_pylayer.plugin"]
+            paths.append(str(PROJECT))
+        quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # such as hypothesis, a second
+        environment = {"CAFFE_ENGINE": engine, **quick, **environment}
+        question = [str(folder), options, environment, paths]
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
         return Verdicts(folder, *json.loads(process.stdout.readline()))

@@ -20,6 +20,7 @@ from . import prototxt
 
 __version__ = "stand-in"
 TRAIN, TEST = 0, 1
+DTYPE = np.float32  # of new blobs; double.py has them in float64
 PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 NO_INT = (
@@ -72,7 +73,7 @@ class _Memory(object):
     """The memory of one blob: it grows, anew and with zeros, and never shrinks."""
 
     def __init__(self):
-        self.shape, self.capacity = (), 0
+        self.shape, self.capacity, self.dtype = (), 0, DTYPE
         self.arrays = {"data": None, "diff": None}
 
     def view(self, which):
@@ -84,7 +85,7 @@ class _Memory(object):
         if _count(shape) > self.capacity:
             self.capacity = _count(shape)
             self.arrays = {
-                which: np.zeros(self.capacity, np.float32) for which in self.arrays
+                which: np.zeros(self.capacity, self.dtype) for which in self.arrays
             }
 
     def share(self, which, other):
@@ -238,6 +239,23 @@ class _Input(Layer):
 
     def backward(self, top, propagate_down, bottom):
         pass
+
+
+class _Power(Layer):
+    """Caffe's Power layer as it is by default: a copy."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff
 
 
 class _Parameter(_Input):
@@ -449,7 +467,7 @@ def _make_layer(message):
         _require(isinstance(layer, Layer), "%s is a caffe.Layer" % param.get("layer"))
         layer.param_str = param.get("param_str", "")
         return layer
-    layers = {"Input": _Input, "Parameter": _Parameter}
+    layers = {"Input": _Input, "Parameter": _Parameter, "Power": _Power}
     _require(kind in layers, "Unknown layer type: %s" % kind)
     return layers[kind](message)
 
@@ -480,7 +498,7 @@ def _check_fields(message, kind):
 
 
 def layer_type_list():
-    return ["Input", "Parameter", "Python"]
+    return ["Input", "Parameter", "Power", "Python"]
 
 
 _solver = {"count": 1, "rank": 0}

@@ -1,28 +1,25 @@
-#!/usr/bin/env python3
-"""`make audit DIR=...`: a table over all Caffe Python layers under a folder, then what is wrong.
+"""Show which Caffe Python layers under a folder want a look. Runs none of them.
 
-A Python layer is a class that derives from caffe.Layer, by whatever name it was imported, or from
-such a class; see python_layers.py. What a class inherits is known from its own file only: where the
-base class is in another one, here or not, checks say QUESTION of the methods that it lacks.
-
-A check is a function of a Layer in the table CHECKS, near the end. It returns a list of findings,
-or DASH where it does not apply, or QUESTION where the text does not tell. In doubt a check is
-silent: a cross has to be worth a look.
+It prints a table, a row for each layer and a column for each check, and then what is wrong.
 """
 
-import argparse
+# A Python layer is a class that derives from caffe.Layer, by whatever name it was imported, or from
+# such a class; see python_layers.py. What a class inherits is known from its own file only: where
+# the base class is in another one, here or not, checks say QUESTION of the methods that it lacks.
+#
+# A check is a function of a Layer in the table CHECKS, near the end. It returns a list of findings,
+# or DASH where it does not apply, or QUESTION where the text does not tell. In doubt a check is
+# silent: a cross has to be worth a look.
+
 import ast
 import builtins
 import collections
 import copy
 import difflib
 import os
-import signal
 import sys
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from python_layers import (  # noqa: E402
+from .python_layers import (
     PARAM_STR,
     SIGNATURES,
     Finding,
@@ -56,7 +53,7 @@ PARSERS = {
     "yaml",
 }
 RUNS = dict.fromkeys(("eval", "exec"), "json.loads or ast.literal_eval")
-RUNS |= {"execfile": "json.load", "yaml.unsafe_load": "safe_load"}
+RUNS.update({"execfile": "json.load", "yaml.unsafe_load": "safe_load"})
 CALLERS = {
     "filter",
     "functools.partial",
@@ -99,14 +96,14 @@ ALLOCATE |= {"normal", "permutation", "rand", "randint", "randn", "random", "uni
 GRIDS = {"mgrid", "ogrid"}  # np.mgrid[0:height, 0:width]
 NUMBERS = -1  # what is in a blob, no axis
 AXES = dict.fromkeys(("count", "legacy_shape", "shape", "size"), (0, 1, 2, 3))
-AXES |= {"num": (0,), "channels": (1,), "height": (2,), "width": (3,)}
-AXES |= {"data": (NUMBERS,), "diff": (NUMBERS,), "dtype": (), "ndim": ()}
+AXES.update({"num": (0,), "channels": (1,), "height": (2,), "width": (3,)})
+AXES.update({"data": (NUMBERS,), "diff": (NUMBERS,), "dtype": (), "ndim": ()})
 
 # The checks
 
 
 def unseen(layer):
-    """Return what a check says of methods that a layer lacks: a base class elsewhere may have them."""
+    """Return what a check says of a method that a layer lacks, unless a base class may have it."""
     return QUESTION if layer.elsewhere else DASH
 
 
@@ -184,7 +181,9 @@ def checks_params(layer):
     pairs = [pair for function in functions for pair in all_flows(layer, function)]
     about = spread(["param_str"], [(names, words(value)) for names, value in pairs])
     if any(
-        is_check(node, about) for function in functions for node in ast.walk(function)
+        is_check(layer, node, about)
+        for function in functions
+        for node in ast.walk(function)
     ):
         return gone
     whole = [(names, words(value)) for names, value in pairs if not is_item(value)]
@@ -215,17 +214,25 @@ def all_flows(layer, function):
                     yield {argument}, value
 
 
-def is_check(node, about):
+def is_check(layer, node, about):
     """Whether a statement refuses something that these words are about."""
     if isinstance(node, ast.Assert):
         return bool(words(node.test) & about)
     if isinstance(node, (ast.If, ast.While)):
-        return bool(words(node.test) & about and nodes(node, ast.Raise))
-    if isinstance(node, ast.Try) and any(nodes(x, ast.Raise) for x in node.handlers):
+        return bool(words(node.test) & about and raises(layer, node))
+    if isinstance(node, ast.Try) and any(raises(layer, x) for x in node.handlers):
         return any(words(x) & about for x in node.body)
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "parse_args":
         return bool(words(node) & about)
     return False
+
+
+def raises(layer, node):
+    """Whether it raises an exception, also in a function of the file that it calls."""
+    callees = [
+        callee for call in nodes(node, ast.Call) for callee in layer.called(call)
+    ]
+    return any(nodes(x, ast.Raise) for x in [node, *callees])
 
 
 def is_item(value):
@@ -741,16 +748,29 @@ CHECKS = (
      "means a class of that name in another file", has_tests),
     ("fragment", "each python_param that names its module or class fits both", matches_fragment),
     ("params", "values of param_str are checked: an if with a raise, an assert", checks_params),
-    ("eval", "no eval, exec, execfile, unsafe yaml.load or pickled param_str, also in what it calls\n"
-     "in its file", has_no_eval),
+    ("eval", "no eval, exec, execfile, unsafe yaml.load or pickled param_str, also in what it\n"
+     "calls in its file", has_no_eval),
     ("top diff", "a backward that writes a gradient reads a top's diff, by itself or in what it\n"
      "hands its bottoms to", uses_top_diff),
-    ("bottoms", "no `for x in bottom` or max(bottom), which is a TypeError in pycaffe; no loop that\n"
-     "writes the diffs of all bottoms unless it asks propagate_down", indexes_blobs),
+    ("bottoms", "no `for x in bottom` or max(bottom), which is a TypeError in pycaffe; no loop\n"
+     "that writes the diffs of all bottoms unless it asks propagate_down", indexes_blobs),
     ("setup", "what has the shape of a bottom or its batch size is not set in setup only",
      shapes_in_reshape),
     ("prints", "reshape, forward and backward print only under an if", is_quiet),
 )  # fmt: skip
+
+MEANINGS = "".join(
+    f"  {name:10}{meaning.replace(chr(10), chr(10) + ' ' * 12)}\n"
+    for name, meaning, _ in CHECKS
+)
+EXAMPLES = f"""what a tick means:
+{MEANINGS}
+{LEGEND}
+exit code: 0 no finding, 1 findings, 2 wrong usage
+
+example:
+  caffe-pylayer audit ~/caffe/python
+"""
 
 
 # The command
@@ -803,32 +823,14 @@ def printable(text):
     )
 
 
-def main():
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # report | head
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def main(parser, given):
     sys.stdout.reconfigure(errors="backslashreplace")
-    meanings = "".join(
-        f"  {name:10}{meaning.replace(chr(10), chr(10) + ' ' * 12)}\n"
-        for name, meaning, _ in CHECKS
-    )
-    parser = argparse.ArgumentParser(
-        prog="make audit",
-        usage="make audit DIR=FOLDER",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Show which Python layers under a folder want a look. Runs none of them.",
-        epilog=f"""what a tick means:
-{meanings}
-{LEGEND}
-exit code: 0 no finding, 1 findings, 2 wrong usage
-
-example: make audit DIR=~/caffe/python""",
-    )
     parser.add_argument(
-        "folder", help="where the layers are, their prototxts and their tests"
+        "dir", metavar="DIR", help="where the layers are, their nets and tests"
     )
-    folder = os.path.expanduser(parser.parse_args().folder)
+    folder = os.path.expanduser(parser.parse_args(given).dir)
     if not os.path.isdir(folder):
-        parser.error(f"expected DIR=FOLDER, got {folder!r}, which is no folder")
+        parser.error(f"expected a folder, got {folder!r}")
     lines, findings = report(Folder(os.path.normpath(folder)))
     text = "\n".join(lines)
     try:
@@ -837,7 +839,3 @@ example: make audit DIR=~/caffe/python""",
         text = text.translate(str.maketrans(ASCII))
     print(text)
     return 1 if findings else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,40 +3,31 @@
 import codecs
 import collections
 import itertools
-import os
 import re
-import sys
 
-FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(FOLDER, "tests", "harness"))
-import prototxt  # noqa: E402
-
-del sys.path[0]
+from ..checks import prototxt
+from . import CommandError
 
 # A string field of a layer: its value, and (start, end) of the literals that it is written as.
 Reference = collections.namedtuple("Reference", "value literals")
 
 
-class Refusal(Exception):
-    """Why nothing was changed, in one line."""
-
-
 def parse(text, path):
-    """Return the Message in a text; Refusal, with line and column, where it does not parse."""
+    """Return the Message in a text; CommandError, with line and column, if not."""
     data = text.encode("latin-1")
     if data.startswith(codecs.BOM_UTF8):
         got = "a byte order mark, which Caffe cannot read: save it as UTF-8 without one"
-        raise Refusal("%s:1:1: expected a name, got %s" % (path, got))
+        raise CommandError("%s:1:1: expected a name, got %s" % (path, got))
     try:
         return prototxt.parse(data, path)
     except ValueError as error:
-        raise Refusal(str(error))
+        raise CommandError(str(error))
 
 
 class Net(object):
     """The layers of a net, the inputs that no layer gives, and the states that make a difference.
 
-    Refusal, with line and column, where the text does not parse or holds no layer { }.
+    CommandError, with line and column, where the text does not parse or holds no layer { }.
     """
 
     def __init__(self, text, path):
@@ -57,7 +48,7 @@ class Net(object):
             (in_lists, "each layer as layer { }", "layer: [ ]"),
         ):
             if wrong:
-                raise Refusal("%s: expected %s, got %s" % (path, expected, got))
+                raise CommandError("%s: expected %s, got %s" % (path, expected, got))
         for message in [self.message] + [layer.message for layer in self.layers]:
             _need_strings(message, text, path)
         self.states = _states(self.layers)
@@ -132,7 +123,7 @@ def _need_strings(message, text, path):
     for (field, _), place in zip(message.fields, message.places):
         if field in ("name", "type", "bottom", "top", "input") and not place.literals:
             got = text[place.value : place.end]
-            raise Refusal(
+            raise CommandError(
                 str(prototxt.error(path, text, place.value, "a string in quotes", got))
             )
 

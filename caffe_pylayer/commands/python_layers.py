@@ -1,4 +1,4 @@
-"""The Caffe Python layers in the files of a folder, for `make audit`: parsed, never run.
+"""The Caffe Python layers in the files of a folder, for `caffe-pylayer audit`: parsed, never run.
 
 Python 2 is translated to Python 3 on the same lines, so that there is one kind of tree. Its parser
 is fissix, as the standard library has none since 3.13, and parso none since 0.8.
@@ -7,7 +7,6 @@ is fissix, as the standard library has none since 3.13, and parso none since 0.8
 import ast
 import collections
 import functools
-import importlib.util
 import os
 import re
 import sys
@@ -16,17 +15,12 @@ import warnings
 from io import BytesIO, StringIO
 from pathlib import Path
 
+from ..checks import prototxt
+
 PARAM_STR = ("param_str", "param_str_")  # the second before Caffe 1.0
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LARGEST = 2**20  # bytes of a file; a parser takes hundreds of times as much
 DEEP = "is nested too deep to be parsed: split it"
-HARNESS = (
-    Path(__file__).resolve().parents[1]
-    / "<<cookiecutter.layer_name>>"
-    / "tests"
-    / "harness"
-)
-
 # How Caffe calls its arguments; a layer may call them otherwise.
 SIGNATURES = {
     "setup": ("self", "bottom", "top"),
@@ -44,15 +38,6 @@ class Unparsable(Exception):
 
 
 # Parsing
-
-
-@functools.lru_cache(None)
-def load_prototxt():
-    """Return the parser that every generated layer has."""
-    spec = importlib.util.spec_from_file_location("prototxt", HARNESS / "prototxt.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def decode(data):
@@ -439,7 +424,6 @@ class Folder:
         data = read(path, b"python_param")
         if b"python_param" not in data:
             return
-        prototxt = load_prototxt()
         try:
             todo = [prototxt.parse(data, "")]
         except ValueError as error:

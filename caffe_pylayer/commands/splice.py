@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Put the layer into a net, or take it out again, and leave every other byte of the net alone.
 
 A layer with bottoms and tops goes after a blob, and whatever read the blob then reads the layer's
@@ -6,7 +5,6 @@ first top. A loss or a metric (loss_weight, or every propagate_down false) goes 
 net, a layer without bottoms to its start, and nothing else changes.
 """
 
-import argparse
 import difflib
 import os
 import re
@@ -14,10 +12,10 @@ import shutil
 import sys
 import tempfile
 
-from net_text import (
-    FOLDER,
+from . import CommandError
+from .layer_folder import SUFFIX, add_layer_option, find_layer
+from .net_text import (
     Net,
-    Refusal,
     edited,
     escaped,
     included,
@@ -25,16 +23,14 @@ from net_text import (
     one_line,
     renamed,
 )
-from take_out import COMMENT, WEIGHT, Record, comment_lines, take_out
+from .take_out import COMMENT, WEIGHT, Record, comment_lines, take_out
 
-NAME = "<<cookiecutter.layer_name>>"
-FRAGMENT = os.path.join(FOLDER, NAME + ".prototxt")
 EXAMPLES = """examples:
-  python3 tools/splice.py net.prototxt --after conv1              shows what would change
-  python3 tools/splice.py net.prototxt --after conv1 --in-place   changes it
-  python3 tools/splice.py net.prototxt --after fc8 --bottom label -o new.prototxt
-  python3 tools/splice.py net.prototxt --split loss --in-place
-  python3 tools/splice.py net.prototxt --remove %s --in-place
+  caffe-pylayer splice net.prototxt --after conv1              shows what would change
+  caffe-pylayer splice net.prototxt --after conv1 --in-place   changes it
+  caffe-pylayer splice net.prototxt --after fc8 --bottom label -o new.prototxt
+  caffe-pylayer splice net.prototxt --split loss --in-place
+  caffe-pylayer splice net.prototxt --remove my_layer --in-place
 """
 # Fields of a SoftmaxWithLoss that can stay when it is split.
 SPLITTABLE = (
@@ -62,10 +58,10 @@ def put_in(net, fragment, after=None, further=(), name=None):
     name, tops = _new_names(layer, name)
     there = [state for state in net.states if _has(net, bottoms, state)]
     if not there:
-        raise Refusal(
+        raise CommandError(
             "%s: no net has all of %s: see include" % (net.path, ", ".join(bottoms))
         )
-    rules = _rules(net, layer, bottoms, there)
+    rules = _rules(net, fragment, bottoms, there)
     states = [state for state in there if included(layer.rules, state)]
     _need_free(net, states, name, tops)
 
@@ -78,7 +74,7 @@ def put_in(net, fragment, after=None, further=(), name=None):
             records += [_recorded(net, other, "bottom", bottom) for bottom in had]
     elif layer.passes_on():
         index = max(net.last(blob, state) for state in there for blob in bottoms)
-        readers = _readers(net, bottoms, index, states)
+        readers = _readers(net, fragment, bottoms, index, states)
         names = ", ".join(reader.name for reader in readers)
         names = names or "no layer: %s is an output of the net now" % tops[0]
         where = "after %s, read by %s" % (bottoms[0], names)
@@ -110,14 +106,14 @@ def _losses_to_weigh(net, layer, bottoms):
 def _need_bottoms(net, layer, bottoms, options):
     if len(bottoms) != len(layer.bottoms):
         names = ", ".join(bottom.value for bottom in layer.bottoms) or "none"
-        raise Refusal(
+        raise CommandError(
             "%s: expected %d bottoms (%s) by %s, got %d"
             % (layer.name, len(layer.bottoms), names, options, len(bottoms))
         )
     for blob in bottoms:
         if blob not in net.blobs():
             near = difflib.get_close_matches(blob, sorted(set(net.blobs())), 3, 0)
-            raise Refusal(
+            raise CommandError(
                 "%s: no blob %s; the nearest: %s" % (net.path, blob, ", ".join(near))
             )
 
@@ -129,7 +125,7 @@ def _need_free(net, states, name, tops):
             taken = [top for top in tops if other.gives(top) or top in net.inputs]
             if other.name == name or taken:
                 what = "layer %s" % name if other.name == name else "blob %s" % taken[0]
-                raise Refusal(
+                raise CommandError(
                     "%s: there is a %s already; see --name" % (net.path, what)
                 )
 
@@ -151,8 +147,9 @@ def _has(net, blobs, state):
     return all(net.last(blob, state) is not None for blob in blobs)
 
 
-def _rules(net, layer, bottoms, there):
+def _rules(net, fragment, bottoms, there):
     """Return what include and exclude to add to the layer, so that it is where its bottoms are."""
+    layer = fragment.layers[0]
     if layer.rules:
         if all(state in there for state in net.states if included(layer.rules, state)):
             return []
@@ -168,16 +165,16 @@ def _rules(net, layer, bottoms, there):
         for rules in choices:
             if [state for state in net.states if included(rules, state)] == there:
                 return [one_line(*rule) for rule in rules]
-    raise Refusal(
+    raise CommandError(
         "%s: not every net has %s; give the layer { } of %s the include that fits"
-        % (net.path, ", ".join(bottoms), os.path.basename(FRAGMENT))
+        % (net.path, ", ".join(bottoms), os.path.basename(fragment.path))
     )
 
 
-def _readers(net, bottoms, index, states):
+def _readers(net, fragment, bottoms, index, states):
     """Return the layers that read the last value of the first bottom in nets of these states.
 
-    Refusal where one stands before the layer of that index, or reads it in other nets, too.
+    CommandError where one stands before the layer of that index, or reads it in other nets, too.
     """
     blob, found = bottoms[0], set()
     for state in states:
@@ -186,7 +183,7 @@ def _readers(net, bottoms, index, states):
             if i > last and layer.reads(blob):
                 found.add(i)
                 if i <= index:
-                    raise Refusal(
+                    raise CommandError(
                         "%s: %s reads %s, but stands before %s, whose top the new layer needs"
                         % (net.path, layer.name, blob, net.layers[index].name)
                     )
@@ -197,11 +194,11 @@ def _readers(net, bottoms, index, states):
                     bottom for bottom in bottoms if net.last(bottom, state) is None
                 ]
                 nets = "nets that the include of %s leaves out" % os.path.basename(
-                    FRAGMENT
+                    fragment.path
                 )
                 if missing:
                     nets = _net_without(missing[0], state)
-                raise Refusal(
+                raise CommandError(
                     "%s: %s reads %s also in %s" % (net.path, layer.name, blob, nets)
                 )
     return [net.layers[i] for i in sorted(found)]
@@ -266,7 +263,7 @@ def split(net, fragment, name_of_loss, further=(), name=None):
     """
     loss, layer = _loss(net, name_of_loss), fragment.layers[0]
     if not layer.passes_on() or len(layer.tops) != 1:
-        raise Refusal(
+        raise CommandError(
             "%s: expected a layer with bottoms and one top to go in between, "
             "got a loss, a metric, a data layer or several tops" % layer.name
         )
@@ -281,7 +278,9 @@ def split(net, fragment, name_of_loss, further=(), name=None):
     ] + net.inputs
     late = [blob for blob in further if blob in net.blobs() and blob not in before]
     if late:
-        raise Refusal("%s: %s is not there before %s" % (net.path, late[0], loss.name))
+        raise CommandError(
+            "%s: %s is not there before %s" % (net.path, late[0], loss.name)
+        )
     bottoms = [loss.bottoms[0].value] + list(further)
     _need_bottoms(net, layer, bottoms, "--split and --bottom")
     for state in states:
@@ -289,9 +288,11 @@ def split(net, fragment, name_of_loss, further=(), name=None):
         missing = [blob for blob in further if blob not in blobs]
         if loss.bottoms[0].value in blobs and missing:
             nets = _net_without(missing[0], state)
-            raise Refusal("%s: %s is also in %s" % (net.path, loss.name, nets))
+            raise CommandError("%s: %s is also in %s" % (net.path, loss.name, nets))
     if layer.rules and [s for s in net.states if included(layer.rules, s)] != states:
-        raise Refusal("%s: its include is not that of %s" % (layer.name, loss.name))
+        raise CommandError(
+            "%s: its include is not that of %s" % (layer.name, loss.name)
+        )
     _need_free(net, states, name, [top])
     _need_free(net, states, middle, [middle])
 
@@ -318,11 +319,11 @@ def split(net, fragment, name_of_loss, further=(), name=None):
 
 
 def _loss(net, name):
-    """Return the SoftmaxWithLoss of that name; Refusal with the reason if it cannot be split."""
+    """Return the SoftmaxWithLoss of that name; CommandError if it cannot be split."""
     found = [layer for layer in net.layers if layer.name == name]
     if [layer.type for layer in found] != ["SoftmaxWithLoss"]:
         losses = [layer.name for layer in net.layers if layer.type == "SoftmaxWithLoss"]
-        raise Refusal(
+        raise CommandError(
             "%s: expected the name of one SoftmaxWithLoss, got %s; there: %s"
             % (net.path, name, ", ".join(losses) or "none")
         )
@@ -345,7 +346,7 @@ def _loss(net, name):
         ),
     ):
         if wrong:
-            raise Refusal("%s: %s cannot be split: %s" % (net.path, name, reason))
+            raise CommandError("%s: %s cannot be split: %s" % (net.path, name, reason))
     return loss
 
 
@@ -383,24 +384,22 @@ def _has_space(shapes, place, first):
 
 
 def read(path):
-    """Return the Net in a file; Refusal where there is none."""
+    """Return the Net in a file; CommandError where there is none."""
     return Net(text_of(path), path)
 
 
 def text_of(path):
     """Return the text of a file, a character a byte."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read().decode("latin-1")
-    except EnvironmentError as error:
-        raise Refusal("%s: %s" % (path, error.strerror))
+    with open(path, "rb") as stream:
+        return stream.read().decode("latin-1")
 
 
-def read_fragment():
-    """Return the Net in the layer's own prototxt."""
-    fragment = read(FRAGMENT)
+def read_fragment(path):
+    """Return the Net in the prototxt of the layer in a folder, or of the current one for None."""
+    layer = find_layer(path)
+    fragment = read(os.path.join(layer.folder, layer.name + SUFFIX))
     if len(fragment.layers) != 1 or not fragment.layers[0].names:
-        raise Refusal("%s: expected one layer { } with a name" % FRAGMENT)
+        raise CommandError("%s: expected one layer { } with a name" % fragment.path)
     return fragment
 
 
@@ -408,9 +407,11 @@ def need_writable(path, in_place):
     """Refuse to change what says that it must not be written, or is no file to change in place."""
     path = os.path.realpath(path) if os.path.isfile(path) else path
     if in_place and (not os.path.isfile(path) or path.startswith(("/dev/", "/proc/"))):
-        raise Refusal("%s: expected a file to change in place, see -o" % path)
+        raise CommandError("%s: expected a file to change in place, see -o" % path)
     if os.path.isfile(path) and not os.stat(path).st_mode & 0o222:
-        raise Refusal("%s: is read-only: chmod u+w, or write another with -o" % path)
+        raise CommandError(
+            "%s: is read-only: chmod u+w, or write another with -o" % path
+        )
 
 
 def write(path, text, like=None):
@@ -441,7 +442,7 @@ def write(path, text, like=None):
             os.remove(temporary)
             raise
     except EnvironmentError as error:
-        raise Refusal("%s: %s" % (path, error.strerror))
+        raise CommandError("%s: %s" % (path, error.strerror))
 
 
 def keep(path, text):
@@ -470,21 +471,14 @@ def diff(before, after, path):
 
 def show(text):
     """Write a text to stdout, a character a byte."""
-    try:
-        getattr(sys.stdout, "buffer", sys.stdout).write(text.encode("latin-1"))
-        sys.stdout.flush()
-    except EnvironmentError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    getattr(sys.stdout, "buffer", sys.stdout).write(text.encode("latin-1"))
+    sys.stdout.flush()
 
 
-def parse_options():
+def parse_options(parser, given):
     """Return what the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLES % NAME,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("net", metavar="NET", help="prototxt of a net")
+    add = parser.add_argument
+    add("net", metavar="NET", help="prototxt of a net")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--after", metavar="BLOB", help="the layer's first bottom; its readers change"
@@ -493,14 +487,9 @@ def parse_options():
         "--split", metavar="LOSS", help="split this SoftmaxWithLoss and go in between"
     )
     what.add_argument("--remove", metavar="NAME", help="take this layer out again")
-    parser.add_argument(
-        "--bottom",
-        metavar="BLOB",
-        action="append",
-        default=[],
-        help="a further bottom, in order",
-    )
-    parser.add_argument("--name", help="another name for the layer and its top")
+    further = "a further bottom, in order"
+    add("--bottom", metavar="BLOB", action="append", default=[], help=further)
+    add("--name", help="another name for the layer and its top")
     to = parser.add_mutually_exclusive_group()
     to.add_argument(
         "--in-place",
@@ -510,7 +499,8 @@ def parse_options():
     to.add_argument(
         "-o", metavar="FILE", help="write the new net there (- is stdout), not a diff"
     )
-    options = parser.parse_args()
+    add_layer_option(parser)
+    options = parser.parse_args(given)
     if options.remove is not None and (options.bottom or options.name is not None):
         parser.error("--remove takes neither --bottom nor --name")
     if options.name == "":
@@ -518,34 +508,29 @@ def parse_options():
     return options
 
 
-def main():
-    """Do what the command line says; exit code 1 with a line that says why it was refused."""
-    options = parse_options()
-    try:
-        net = read(options.net)
-        if options.remove is not None:
-            text, done = take_out(net, options.remove)
-        elif options.split is not None:
+def main(parser, given):
+    options = parse_options(parser, given)
+    net = read(options.net)
+    if options.remove is not None:
+        text, done = take_out(net, options.remove)
+    else:
+        fragment = read_fragment(options.layer)
+        if options.split is not None:
             text, done = split(
-                net, read_fragment(), options.split, options.bottom, options.name
+                net, fragment, options.split, options.bottom, options.name
             )
         else:
             text, done = put_in(
-                net, read_fragment(), options.after, options.bottom, options.name
+                net, fragment, options.after, options.bottom, options.name
             )
-        target = options.net if options.in_place else options.o
-        if target in (None, "-"):
-            show(text if target else diff(net.text, text, options.net))
-        else:
-            need_writable(target, options.in_place)
-            if options.in_place:
-                keep(options.net, net.text)
-            write(target, text)
-    except Refusal as refusal:
-        sys.exit("splice.py: %s" % refusal)
+    target = options.net if options.in_place else options.o
+    if target in (None, "-"):
+        show(text if target else diff(net.text, text, options.net))
+    else:
+        need_writable(target, options.in_place)
+        if options.in_place:
+            keep(options.net, net.text)
+        write(target, text)
     if options.in_place or options.o:
         sys.stderr.write("%s: %s\n" % (options.net, done))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

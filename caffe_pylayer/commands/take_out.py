@@ -1,18 +1,20 @@
-"""Take a layer out of a net again, by the comment that splice.py has put above it."""
+"""Take a layer out of a net again, by the comment that splice has put above it."""
 
 import collections
 import re
 
-from net_text import Refusal, edited, escaped, joined, prototxt, renamed
+from ..checks import prototxt
+from . import CommandError
+from .net_text import edited, escaped, joined, renamed
 
 # The comment above what was put in, for --remove: the strings of other layers that were replaced.
-HEADER = "# splice.py --remove %s takes %s out%s"
+HEADER = "# caffe-pylayer splice --remove %s takes %s out%s"
 BACK = ", and puts back:"
 LITERALS = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'| )+"""
 RECORD = r"#   ([^\n]*) (bottom|type|without) (%s)(?=\r?$)" % LITERALS
 COMMENT = re.compile(
-    r"^# splice\.py --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out(?:%s)?(?=\r?$)"
-    r"(?P<records>(?:\r?\n%s)*)" % (BACK, RECORD),
+    r"^# caffe-pylayer splice --remove (?P<name>[^\n]*?) takes (?P<what>this|both) out"
+    r"(?:%s)?(?=\r?$)(?P<records>(?:\r?\n%s)*)" % (BACK, RECORD),
     re.MULTILINE,
 )
 Record = collections.namedtuple("Record", "name field literals")
@@ -72,8 +74,8 @@ def _comments(net, name):
     found = [match for match in comments if match.group("name") == escaped(name)]
     if not found:
         there = ", ".join(match.group("name") for match in comments) or "none"
-        raise Refusal(
-            "%s: expected a layer that splice.py has put in, got %s; there: %s"
+        raise CommandError(
+            "%s: expected a layer that splice has put in, got %s; there: %s"
             % (net.path, name, there)
         )
     comments.remove(found[-1])
@@ -90,10 +92,10 @@ def _below(net, comment, comments, name):
     for other in comments:
         if comment.end() <= other.start() < end:
             first = other.group("name")
-            raise Refusal(
+            raise CommandError(
                 "%s: %s stands inside; first --remove %s" % (net.path, first, first)
             )
-    raise Refusal(
+    raise CommandError(
         "%s: the layer %s is not below its comment any more" % (net.path, name)
     )
 
@@ -108,7 +110,7 @@ def _need_unread(net, comments, others, blobs, records):
         for blob in [bottom.value for bottom in other.bottoms if bottom.value in blobs]:
             if (escaped(other.name), blob) not in before:
                 first = _first(net, comments, other)
-                raise Refusal(
+                raise CommandError(
                     "%s: %s reads %s, which would be gone%s"
                     % (
                         net.path,
@@ -152,7 +154,7 @@ def _joined_losses(net, others, records):
                 )
     lost = [record.name for record in records if record.field == "type"]
     if lost:
-        raise Refusal(
+        raise CommandError(
             "%s: no MultinomialLogisticLoss %s any more" % (net.path, lost[0])
         )
     return edits

@@ -1,5 +1,9 @@
-#!/usr/bin/env python3
-"""Print what is in every bottom, top and weight: data in forward, diff in backward."""
+"""Print what is in every bottom, top and weight: data in forward, diff in backward.
+
+Without NET: the layer alone, on the bottoms that make_bottoms of its test makes.
+With NET: the layers of a net, one by one on real Caffe, so that a layer in place shows what it
+got and what it gave. min, mean and max leave out NaN and Inf; ! marks the rows that have some.
+"""
 
 from __future__ import print_function
 
@@ -13,26 +17,25 @@ import sys
 import tempfile
 import textwrap
 import traceback
-import types
+
+from . import CommandError
+from .layer_folder import SUFFIX, Layer, add_layer_option, find_layer, layer_names
+from .net_text import included, rules
 
 try:
     import numpy as np
 except ImportError as error:
-    sys.exit("trace_blobs.py: expected numpy in %s: %s" % (sys.executable, error))
-from net_text import included, rules  # noqa: E402
+    raise CommandError(
+        "it needs numpy: %s -m pip install numpy (%s)" % (sys.executable, error)
+    )
 
-NAME = "<<cookiecutter.layer_name>>"
-FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TESTS = os.path.join(FOLDER, "tests")
-ABOUT = """
-Without NET: this layer alone, on the bottoms that make_bottoms of its test makes.
-With NET: the layers of a net, one by one on real Caffe, so that a layer in place shows what it
-got and what it gave. min, mean and max leave out NaN and Inf; ! marks the rows that have some.
-"""
+from ..checks import checks, engine, isolation, prototxt, subject
+from ..checks import net as layer_nets
+
 EXAMPLES = """examples:
-  python3 tools/trace_blobs.py
-  python3 tools/trace_blobs.py example/train_val.prototxt
-  python3 tools/trace_blobs.py net.prototxt --weights net.caffemodel --layer fc8
+  caffe-pylayer trace
+  caffe-pylayer trace example/train_val.prototxt
+  caffe-pylayer trace net.prototxt --weights net.caffemodel --only fc8
 """
 PHASES = ("TRAIN", "TEST")
 BLOB = "%-2s%-6s %-24s %-16s"
@@ -44,30 +47,10 @@ NOTHING = np.float32(
 )  # in other diffs: as Caffe's 0, but no sum of gradients gives -0
 
 
-def load_harness():
-    """Return modules of tests/harness/, a package under a name of its own as in conftest.py."""
-    package = types.ModuleType("traced_harness")
-    package.__path__ = [os.path.join(TESTS, "harness")]
-    sys.modules[package.__name__] = package
-    names = ("checks", "engine", "net", "prototxt", "subject")
-    return [
-        importlib.import_module("%s.%s" % (package.__name__, name)) for name in names
-    ]
+A_YEAR = 365 * 24 * 3600.0  # seconds: a net may take its time, and there is Ctrl-C
 
 
-checks, engine, layer_nets, prototxt, subjects = load_harness()
-
-
-class Refused(Exception):
-    """What was asked for cannot be; the message is all that the user sees."""
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__ + ABOUT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse_arguments(parser, given):
     add = parser.add_argument
     add(
         "net",
@@ -82,7 +65,7 @@ def parse_arguments():
         help="caffemodel for NET; without, its fillers draw them",
     )
     add(
-        "--layer",
+        "--only",
         metavar="LAYER",
         action="append",
         help="only this layer of NET; repeatable",
@@ -93,77 +76,112 @@ def parse_arguments():
         help="run on real Caffe or on the numpy stand-in",
     )
     add("--seed", type=int, default=0, help="of the random numbers (0)")
-    arguments = parser.parse_args()
-    if not arguments.net and (arguments.phase or arguments.weights or arguments.layer):
-        parser.error("expected a NET with --phase, --weights and --layer, got none")
+    add_layer_option(parser)
+    arguments = parser.parse_args(given)
+    if not arguments.net and (arguments.phase or arguments.weights or arguments.only):
+        parser.error("expected a NET with --phase, --weights and --only, got none")
     return arguments
 
 
-def main(arguments):
+def main(parser, given):
     """Trace in a process of its own, which Caffe may abort; return the exit code."""
+    arguments = parse_arguments(parser, given)
     os.environ["GLOG_minloglevel"] = "0"  # so that Caffe logs which layer it creates
-    wanted = arguments.caffe or os.environ.get("CAFFE_ENGINE") or None
+    import_as_caffe_does()
+    wanted, layer = arguments.caffe or os.environ.get("CAFFE_ENGINE") or None, None
+    if arguments.layer or not arguments.net:
+        layer = find_layer(arguments.layer)
+    elif layer_names(os.curdir):
+        layer = Layer(os.getcwd(), None)
     if arguments.net:
         for path in [arguments.net] + [arguments.weights] * bool(arguments.weights):
             open(path).close()
         asked = "the stand-in was asked for" if wanted == "standin" else None
         missing = asked or engine.find_caffe()[1]
         if missing:
-            raise Refused("a net needs real Caffe, but %s" % missing)
+            raise CommandError("a net needs real Caffe, but %s" % missing)
         wanted = "real"
-    kind, why = engine.choose(wanted)
-    with tempfile.TemporaryFile() as log, os.fdopen(os.dup(2), "w", 1) as stderr:
-        outcome, result = engine.isolated(
-            lambda: ["done", run(arguments, kind, why, log, stderr)]
-        )
-        if outcome == "done":
-            return result
-        complain(place(log) or arguments.net, last_words(log) or result)
-        return 1
-
-
-def run(arguments, kind, why, log, stderr):
-    """Trace, with Caffe's messages in the log and Python's on stderr; return the exit code."""
-    os.dup2(log.fileno(), 2)
-    sys.stderr = stderr
     try:
-        say("caffe: " + why)
-        with engine.running(kind, FOLDER) as caffe:
-            if arguments.net:
-                trace_net(caffe, arguments)
-            else:
-                trace_layer(caffe, arguments.seed)
-    except (Refused, layer_nets.Failure) as error:
-        complain("", str(error))
-        return 1
-    except BaseException as error:
-        if getattr(error, "errno", None) != errno.EPIPE:  # `| head` has seen enough
-            complain(place(log), "\n".join([describe(error)] + author_lines()))
-            return 1
+        kind, why = engine.choose(wanted)
+    except engine.EngineUnavailable as error:
+        raise CommandError(str(error))
+    with tempfile.TemporaryFile() as log, os.fdopen(os.dup(2), "w", 1) as stderr:
+
+        def run():
+            os.dup2(log.fileno(), 2)
+            sys.stderr = stderr
+            return trace(arguments, layer, kind, why, log)
+
+        try:
+            problem = isolation.run_in_child(
+                run, A_YEAR, layer.folder if layer else os.curdir
+            )
+        except isolation.ChildEnded as error:
+            where = place(log) or arguments.net or layer.name
+            problem = "%s: %s" % (where, last_words(log) or error)
+    if problem:
+        raise CommandError(problem)
     return 0
 
 
-def trace_layer(caffe, seed):
-    """Trace this layer alone, as its tests run it."""
-    sys.path.insert(0, TESTS)
-    make_bottoms = importlib.import_module("test_" + NAME).make_bottoms
-    fragment = layer_nets.Fragment(os.path.join(FOLDER, NAME + ".prototxt"))
+def import_as_caffe_does():
+    """Let PYTHONPATH come first again; see put_python_first in __main__.py."""
+    value = os.environ.get("PYTHONPATH")
+    first = (
+        [os.path.abspath(entry) for entry in value.split(os.pathsep)] if value else []
+    )
+    sys.path.sort(key=lambda entry: os.path.abspath(entry) not in first)
+
+
+def trace(arguments, layer, kind, why, log):
+    """Trace, with Caffe's messages in the log; return what is wrong, or None."""
+    try:
+        say("caffe: " + why)
+        if arguments.net:
+            sys.path[:0] = [layer.folder] if layer else []
+            trace_net(importlib.import_module("caffe"), arguments)
+        else:
+            with engine.running(kind, layer.folder) as caffe:
+                trace_layer(caffe, layer, arguments.seed)
+    except (CommandError, layer_nets.CheckFailed) as error:
+        return str(error)
+    except BaseException as error:
+        if getattr(error, "errno", None) != errno.EPIPE:  # `| head` has seen enough
+            where = place(log)
+            text = "\n".join([describe(error)] + author_lines())
+            return "%s: %s" % (where, text) if where else text
+    return None
+
+
+def trace_layer(caffe, layer, seed):
+    """Trace the layer alone, as its tests run it."""
+    name, batch, tests = (
+        layer.name,
+        subject.BATCHES[0],
+        os.path.join(layer.folder, "tests"),
+    )
+    fragment = layer_nets.Fragment(os.path.join(layer.folder, name + SUFFIX))
+    file = os.path.join(tests, "test_%s.py" % name)
+    if not os.path.isfile(file):
+        raise CommandError("%s is missing: trace needs its make_bottoms" % file)
+    sys.path.insert(0, tests)
+    make_bottoms = importlib.import_module("test_" + name).make_bottoms
     checks.import_layer(caffe, fragment)
-    subject = subjects.Subject(caffe, fragment, make_bottoms, None, seed)
-    arrays = subject.bottoms(subjects.BATCHES[0])
-    at("layer %s, setup" % NAME)
-    layer_net = subject.net(arrays)
+    tested = subject.Subject(caffe, fragment, make_bottoms, None, seed)
+    arrays = tested.bottoms(batch)
+    at("layer %s, setup" % name)
+    layer_net = tested.net(arrays)
     blobs = layer_net.net.blobs
-    bottoms = [("bottom", name, blobs[name]) for name in layer_net.bottoms]
-    tops = [("top", name, blobs[name]) for name in layer_net.tops]
+    bottoms = [("bottom", blob, blobs[blob]) for blob in layer_net.bottoms]
+    tops = [("top", blob, blobs[blob]) for blob in layer_net.tops]
     weights = [("weight", i, blob) for i, blob in enumerate(layer_net.all_weights)]
 
-    say("\nforward: data, for make_bottoms(rng, %d)" % subjects.BATCHES[0])
-    at("layer %s, forward" % NAME)
+    say("\nforward: data, for make_bottoms(rng, %d)" % batch)
+    at("layer %s, forward" % name)
     layer_net.reshape(arrays)
-    head(NAME, "Python")
+    head(name, "Python")
     show(bottoms + weights, "data")
-    values = subject.forward(layer_net, arrays)
+    values = tested.forward(layer_net, arrays)
     show(tops, "data")
 
     if not any(fragment.wanted) and not weights:
@@ -177,14 +195,14 @@ def trace_layer(caffe, seed):
         "\nbackward: diff, from %s; before, the bottoms' diffs hold %g"
         % (start, GARBAGE)
     )
-    at("layer %s, backward" % NAME)
+    at("layer %s, backward" % name)
     diffs = [
-        weight or diff for weight, diff in zip(loss_weights, subject.diffs_like(values))
+        weight or diff for weight, diff in zip(loss_weights, tested.diffs_like(values))
     ]
     for (_, _, blob), diff in zip(tops, diffs):
         blob.diff[...] = diff
     clear(weights)
-    head(NAME, "Python")
+    head(name, "Python")
     show(tops, "diff")
     layer_net.backward(
         diffs, [GARBAGE] * len(bottoms), [NOTHING] * len(layer_net.weights)
@@ -202,12 +220,12 @@ def trace_net(caffe, arguments):
     net = caffe.Net(arguments.net, PHASES.index(phase))
     steps = steps_of(net)
     names = [step.name for step in steps if not step.inserted]
-    for name in arguments.layer or []:
+    for name in arguments.only or []:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1, 0) or ["none"]
             text = "expected a layer of %s in phase %s, the nearest is %s, got %s"
-            raise Refused(text % (arguments.net, phase, near[0], name))
-    shown = [step for step in steps if step.name in (arguments.layer or names)]
+            raise CommandError(text % (arguments.net, phase, near[0], name))
+    shown = [step for step in steps if step.name in (arguments.only or names)]
     if arguments.weights:
         copy_weights(net, arguments.weights, [step for step in steps if step.weights])
 
@@ -264,13 +282,15 @@ def import_layers(caffe, path, phase):
         if python.get("module") and included(rules(message), (PHASES[phase], set(), 0)):
             try:
                 checks.import_layer(caffe, argparse.Namespace(path=path, python=python))
-            except layer_nets.Failure as error:
+            except layer_nets.CheckFailed as error:
                 hint = (
                     ": put its folder on PYTHONPATH"
                     if "No module" in str(error)
                     else ""
                 )
-                raise Refused("layer %s: %s%s" % (message.get("name"), error, hint))
+                raise CommandError(
+                    "layer %s: %s%s" % (message.get("name"), error, hint)
+                )
 
 
 def steps_of(net):
@@ -449,24 +469,3 @@ def author_lines():
             path = min(os.path.relpath(path), path, key=len)
             lines.append("  %s:%d in %s: %s" % (path, line, function, text))
     return lines
-
-
-def complain(where, text):
-    print(
-        "trace_blobs.py: %s" % ": ".join([where] * bool(where) + [text]),
-        file=sys.stderr,
-    )
-
-
-if __name__ == "__main__":
-    try:
-        code = main(parse_arguments())
-    except KeyboardInterrupt:
-        code = 130
-    except (Refused, engine.NoCaffe) as error:
-        complain("", str(error))
-        code = 1
-    except IOError as error:
-        complain("", "cannot read %s: %s" % (error.filename, error.strerror))
-        code = 1
-    sys.exit(code)

@@ -5,7 +5,7 @@ With the first seed all checks are compared, with the others the one that must b
 
 import pytest
 
-from checks.test_mutants import MUTANTS, NAMES, checks_of, layers, own_checks, plant  # noqa: F401
+from support.mistakes import MUTANTS, NAMES, checks_of, own_checks, plant
 from support.project import ENGINES
 
 SEEDS = range(5)
@@ -13,11 +13,13 @@ SEEDS = range(5)
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("layer", NAMES)
-def test_mutants_are_red(layers, own_tests, tmp_path, record_property, layer, seed):  # noqa: F811
+def test_mutants_are_red(layers, own_tests, tmp_path, record_property, layer, seed):
     wanted = [mutant for mutant in MUTANTS if mutant.layer == layer]
     plant(layers, tmp_path, wanted)
     arguments = [f"--seed={seed}", *(own_checks(wanted) if seed else [])]
-    verdicts = [own_tests(engine, tmp_path, *arguments) for engine in ENGINES]
+    verdicts = [
+        own_tests(engine, tmp_path, *arguments, installed=True) for engine in ENGINES
+    ]
     faults = []
     for mutant in wanted:
         checks = [checks_of(found, mutant) for found in verdicts]

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from checks.test_mutants import EXAMPLES, HARNESS, NAMES
-from generated.test_grid import GRID
+from support.grid import GRID
+from support.mistakes import EXAMPLES, NAMES
 from support.project import ENGINES
 
 SEEDS = 200
@@ -18,11 +18,9 @@ def lay_out(bake, tmp_path):
 
     def make(name):
         if name in GRID:
-            return bake(out=tmp_path, layer_name=name, **GRID[name])
-        shutil.copytree(EXAMPLES / name, tmp_path / name)
-        shutil.copytree(HARNESS / "harness", tmp_path / "harness")
-        shutil.copy(HARNESS / "conftest.py", tmp_path)
-        return tmp_path
+            answers = {"checks": "installed", **GRID[name]}
+            return bake(out=tmp_path, layer_name=name, **answers)
+        return shutil.copytree(EXAMPLES / name, tmp_path / name)
 
     return make
 
@@ -30,7 +28,7 @@ def lay_out(bake, tmp_path):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_no_false_alarm(lay_out, own_tests, record_property, engine, name):
-    found = own_tests(engine, lay_out(name), f"--seeds={SEEDS}")
+    found = own_tests(engine, lay_out(name), f"--seeds={SEEDS}", installed=True)
     record_property("count", ["alarms", name, len(found.red), SEEDS])
     assert (found.exit_code, found.red) == (0, []), found.output
     assert len(found) >= 6

@@ -1,33 +1,41 @@
-"""pytest in a generated layer: its options, its header, its exit codes, and layers side by side."""
+"""pytest in generated layers: its options, its header, its exit codes; checks copied or installed.
 
-import os
-import subprocess
-import sys
+pytest runs without Caffe here, if a test does not say otherwise.
+"""
 
 import pytest
 
 NO_CAFFE = "import caffe fails: No module named 'caffe'"
 
 
+@pytest.fixture(scope="module", params=["copied", "installed"])
+def checks(request):
+    """The answer to the prompt of that name."""
+    return request.param
+
+
+@pytest.fixture
+def run(checks, own_tests):
+    """A function that runs pytest in a folder of layers without Caffe: its Verdicts."""
+
+    def without_caffe(folder, *arguments, **options):
+        options = {"CAFFE_ENGINE": "", "installed": checks == "installed", **options}
+        return own_tests("standin", folder, *arguments, **options)
+
+    return without_caffe
+
+
 @pytest.fixture(scope="module")
-def folder(bake, tmp_path_factory):
+def folder(bake, checks, tmp_path_factory):
     out = tmp_path_factory.mktemp("side by side")
-    bake(out=out, layer_name="first")
-    bake(out=out, layer_name="second", layer_kind="loss")
+    bake(out=out, layer_name="first", checks=checks)
+    bake(out=out, layer_name="second", layer_kind="loss", checks=checks)
     return out
 
 
-def run(folder, *arguments, **environment):
-    """pytest without Caffe, as a user starts it."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    environment.pop("PYTEST_ADDOPTS", None)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+@pytest.fixture
+def layer(bake, checks, tmp_path):
+    return bake(out=tmp_path, checks=checks)
 
 
 @pytest.fixture
@@ -35,154 +43,177 @@ def pypi_caffe(tmp_path):
     """What `pip install caffe` gives: an empty package."""
     (tmp_path / "caffe").mkdir()
     (tmp_path / "caffe" / "__init__.py").touch()
-    return str(tmp_path)
+    return tmp_path
 
 
-def test_header_says_which_engine_and_why(folder, pypi_caffe):
-    assert f"caffe: numpy stand-in, because {NO_CAFFE}" in run(folder / "first").stdout
-    assert (
-        "caffe: numpy stand-in, as asked for"
-        in run(folder / "first", "--caffe=standin").stdout
-    )
-    found = run(folder / "first", PYTHONPATH=pypi_caffe)
-    assert found.returncode == 0
-    assert "is not Caffe (PyPI's caffe is an empty placeholder)" in found.stdout
+def edit(path, before, after):
+    text = path.read_text()
+    assert text.count(before) == 1, text
+    path.write_text(text.replace(before, after))
 
 
-def test_header_on_real_caffe(folder, with_caffe):
-    found = with_caffe(
-        folder / "first", "python3", "-m", "pytest", "-p", "no:cacheprovider"
-    )
-    assert found.returncode == 0
-    assert "caffe: real Caffe 1.0" in found.stdout
+def test_header_says_which_engine_and_why(folder, run, pypi_caffe):
+    found = run(folder / "first")
+    assert found.exit_code == 0
+    assert found.output.count(f"caffe: numpy stand-in, because {NO_CAFFE}") == 1
+    found = run(folder / "first", "--caffe=standin")
+    assert "caffe: numpy stand-in, as asked for" in found.output
+    found = run(folder / "first", paths=[pypi_caffe])
+    assert found.exit_code == 0
+    assert "is not Caffe (PyPI's caffe is an empty placeholder)" in found.output
+
+
+@pytest.mark.caffe
+def test_header_on_real_caffe(folder, checks, own_tests):
+    installed = checks == "installed"
+    found = own_tests("real", folder, installed=installed, CAFFE_ENGINE="")
+    assert found.exit_code == 0
+    assert found.output.count("caffe: real Caffe 1.0") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--caffe=real"], []])
 def test_real_caffe_asked_for_and_not_there_is_one_line_and_exit_code_4(
-    folder, arguments
+    folder, run, arguments
 ):
     found = run(folder / "first", *arguments, CAFFE_ENGINE="real")
-    assert found.returncode == 4
-    said = [
-        line
-        for line in (found.stdout + found.stderr).splitlines()
-        if "real Caffe" in line
-    ]
+    assert found.exit_code == 4
+    said = [line for line in found.output.splitlines() if "real Caffe" in line]
     assert len(said) == 1 and NO_CAFFE in said[0]
-    assert "Traceback" not in found.stdout + found.stderr
+    assert "Traceback" not in found.output
 
 
-def test_option_wins_over_the_variable(folder):
-    assert run(folder / "first", "--caffe=standin", CAFFE_ENGINE="real").returncode == 0
+def test_option_wins_over_the_variable(folder, run):
+    found = run(folder / "first", "--caffe=standin", CAFFE_ENGINE="real")
+    assert found.exit_code == 0
 
 
-def test_unknown_engine_is_refused(folder):
+def test_unknown_engine_is_refused(folder, run):
     found = run(folder / "first", CAFFE_ENGINE="fake")
-    assert found.returncode == 4
-    assert (
-        "expected CAFFE_ENGINE to be real or standin, got 'fake'"
-        in found.stdout + found.stderr
-    )
-    assert run(folder / "first", "--caffe=fake").returncode == 4
+    assert found.exit_code == 4
+    words = "expected CAFFE_ENGINE to be real or standin, got 'fake'"
+    assert words in found.output
+    assert run(folder / "first", "--caffe=fake").exit_code == 4
 
 
-def test_options_are_in_the_help(folder):
-    text = run(folder / "first", "--help").stdout
-    assert all(
-        option in text for option in ("--caffe", "--seed=", "--seeds=", "stand-in")
-    )
+def test_options_are_in_the_help(folder, run):
+    text = run(folder / "first", "--help").output
+    for option in ("--caffe=", "--seed=", "--seeds=", "--gradient-plot=", "stand-in"):
+        assert option in text
 
 
 @pytest.mark.parametrize(
     "arguments",
     [[], ["first", "second"], ["first/tests"], ["--caffe=standin", "first", "second"]],
 )
-def test_layers_side_by_side_are_tested_from_above(folder, arguments):
+def test_layers_side_by_side_are_tested_from_above(folder, run, arguments):
     found = run(folder, *arguments)
-    assert found.returncode == 0, found.stdout
-    assert ("8 passed" if arguments == ["first/tests"] else "16 passed") in found.stdout
+    assert (found.exit_code, found.red) == (0, []), found.output
+    tested = {name.split("[")[0] for name in found}
+    alone = arguments == ["first/tests"]
+    assert tested == ({"test_first"} if alone else {"test_first", "test_second"})
+    assert found.output.count("caffe: numpy stand-in") == 1
 
 
-def test_the_variable_works_from_above(folder):
+def test_the_variable_works_from_above(folder, run):
     found = run(folder, CAFFE_ENGINE="real")
-    assert (
-        found.returncode == 4
-        and "real Caffe was asked for" in found.stdout + found.stderr
-    )
+    assert found.exit_code == 4 and "real Caffe was asked for" in found.output
 
 
-def test_seeds_draw_other_numbers_and_say_which_failed(bake, tmp_path):
-    layer = bake(out=tmp_path)
-    module = layer / "my_layer.py"
+def test_options_from_above_without_a_name_of_a_layer(folder, run, checks):
+    """pytest reads its options before it looks for a conftest.py that far down."""
+    found = run(folder, "--seeds=2")
+    if checks == "installed":
+        assert (found.exit_code, found.red) == (0, []), found.output
+    else:
+        assert found.exit_code == 4
+        assert "unrecognized arguments: --seeds=2" in found.output
+    assert run(folder, "--seeds=2", "first", "second").exit_code == 0
+
+
+def test_seeds_draw_other_numbers_and_say_which_failed(layer, run):
     wrong_sometimes = "= top[0].diff * (1 if abs(bottom[0].data).max() < 3 else 2)"
-    module.write_text(module.read_text().replace("= top[0].diff", wrong_sometimes))
+    edit(layer / "my_layer.py", "= top[0].diff", wrong_sometimes)
     found = run(layer, "-k", "gradient", "--seeds=40")
-    assert found.returncode == 1
-    line = next(
-        line for line in found.stdout.splitlines() if line.startswith("with --seed=")
-    )
-    assert run(layer, "-k", "gradient", line.split()[1].rstrip(":")).returncode == 1
-    assert (
-        run(layer, "-k", "gradient").stdout
-        == run(layer, "-k", "gradient", "--seed=0").stdout
-        or True
-    )
+    assert found.exit_code == 1
+    lines = found.output.splitlines()
+    (line,) = [line for line in lines if line.startswith("with --seed=")]
+    seed = int(line.split()[1].rstrip(":").split("=")[1])
+    assert run(layer, "-k", "gradient", f"--seed={seed}").exit_code == 1
+    assert seed == 0 or run(layer, "-k", "gradient", f"--seeds={seed}").exit_code == 0
 
 
-def test_author_mistakes_are_told_apart(bake, tmp_path):
-    layer = bake(out=tmp_path, bottoms="2")
+def test_the_first_seed_is_0(layer, run):
+    edit(layer / "my_layer.py", "= top[0].diff", "= 2 * top[0].diff")
+    tables = [
+        run(layer, "-k", "gradient", *seed)
+        .output.split("FAILURES")[1]
+        .split("- gen")[0]
+        for seed in ([], ["--seed=0"], ["--seed=1"])
+    ]
+    assert tables[0] == tables[1] != tables[2]
+
+
+def test_less_than_one_seed_is_refused(folder, run):
+    found = run(folder / "first", "--seeds=0")
+    assert found.exit_code == 4 and "expected --seeds of 1 or more" in found.output
+
+
+def test_author_mistakes_are_told_apart(bake, checks, run, tmp_path):
+    layer = bake(out=tmp_path, bottoms="2", checks=checks)
     test = layer / "tests" / "test_my_layer.py"
     text = test.read_text()
     for before, after, words in (
-        (
-            "for _ in range(2)",
-            "for _ in range(3)",
-            "make_bottoms: expected a list with an array",
-        ),
-        (
-            "return bottoms[:1]",
-            "return bottoms",
-            "expected_tops: expected a list with an array",
-        ),
+        ("range(2)", "range(3)", "make_bottoms: expected a list with an array"),
+        ("return bottoms[:1]", "return bottoms", "expected_tops: expected a list with"),
         ("return bottoms[:1]", "return bottoms[0]", "expected_tops: expected a list"),
-        (
-            "return bottoms[:1]",
-            "return [bottoms[0].ravel()]",
-            "expected_tops says (48,)",
-        ),
+        ("bottoms[:1]", "[bottoms[0].ravel()]", "expected_tops says (48,)"),
         ("return bottoms[:1]", "return [1 / 0]", "ZeroDivisionError"),
     ):
+        assert before in text
         test.write_text(text.replace(before, after))
         found = run(layer)
-        assert found.returncode == 1 and words in found.stdout, found.stdout
+        assert found.exit_code == 1 and words in found.output, found.output
 
 
-def test_unchecked_tops(bake, tmp_path):
-    layer = bake(out=tmp_path)
+def test_unchecked_tops(layer, run):
     test = layer / "tests" / "test_my_layer.py"
     text = test.read_text()
-    for unchecked in ("return None", "return [None]", "pass"):
+    for unchecked, outcome in (
+        ("return None", "skipped"),
+        ("return [None]", "passed"),
+        ("pass", "skipped"),
+    ):
         test.write_text(text.replace("return bottoms", unchecked))
-        assert run(layer).returncode == 0
+        found = run(layer)
+        assert found.exit_code == 0
+        assert found["test_my_layer[expected_tops]"] == outcome
+        assert set(found.values()) == {"passed", outcome}
 
 
-def test_a_gradient_with_kinks_everywhere_is_skipped_and_says_so(bake, tmp_path):
-    layer = bake(out=tmp_path)
-    module, test = layer / "my_layer.py", layer / "tests" / "test_my_layer.py"
-    text = module.read_text().replace("= bottom[0].data", "= abs(bottom[0].data)")
-    module.write_text(text.replace("= top[0].diff", "= 7 * top[0].diff"))
-    test.write_text(test.read_text().replace("rng.randn(", "0 * rng.randn("))
+def test_a_gradient_with_kinks_everywhere_is_skipped_and_says_so(layer, run):
+    edit(layer / "my_layer.py", "= bottom[0].data\n", "= abs(bottom[0].data)\n")
+    edit(layer / "my_layer.py", "= top[0].diff", "= 7 * top[0].diff")
+    test = layer / "tests" / "test_my_layer.py"
+    edit(test, "rng.randn(", "0 * rng.randn(")
     found = run(layer, "-rs")
-    assert found.returncode == 0 and "1 skipped" in found.stdout
-    said = " ".join(found.stdout.split())
-    assert (
-        "the gradient of bottom bottom_0 cannot be measured: forward has a kink at each"
-        in said
-    )
+    assert found.exit_code == 0
+    skipped = [name for name, outcome in found.items() if outcome == "skipped"]
+    assert skipped == ["test_my_layer[gradient]"]
+    said = " ".join(found.output.split())
+    words = "the gradient of bottom bottom_0 cannot be measured: forward has a kink at"
+    assert words in said
 
 
-def test_nothing_is_left_in_the_layer(bake, tmp_path):
-    layer = bake(out=tmp_path)
+def test_a_layer_that_does_not_load_is_one_failure_with_a_reason(layer, run):
+    edit(layer / "my_layer.py", "class MyLayer", "class OtherLayer")
+    found = run(layer)
+    assert found.exit_code == 1 and set(found.values()) == {"failure"}
+    assert found.output.count("expected the class MyLayer in the module my_layer") == 1
+    others = found.output.count("not run: the layer does not load, see [load]\n")
+    assert others >= len(found) - 1
+
+
+def test_nothing_is_left_in_the_layer(layer, run, tmp_path):
     before = sorted(tmp_path.rglob("*"))
-    assert run(layer).returncode == 0
+    assert run(layer).exit_code == 0
     assert sorted(tmp_path.rglob("*")) == before

@@ -3,6 +3,8 @@
 Each is written as Caffe users write them: other checks, other exceptions, weights, no param_str.
 """
 
+import shutil
+
 import pytest
 
 from support.project import ENGINES
@@ -433,6 +435,7 @@ def paste(bake, tmp_path):
         body, blobs, bottoms, tops = LAYERS[name]
         assert before in body
         folder = bake(out=tmp_path, layer_name="pasted")
+        shutil.rmtree(folder / "example")  # which has the stub
         (folder / "pasted.py").write_text(MODULE + body.replace(before, after, 1))
         (folder / "pasted.prototxt").write_text(FRAGMENT % blobs)
         test = folder / "tests" / "test_pasted.py"

@@ -1,5 +1,6 @@
 """The numpy stand-in is seen by a layer and by a net exactly as real Caffe is."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,18 +8,24 @@ from pathlib import Path
 
 import pytest
 
-PROBE = Path(__file__).with_name("engine_probe.py")
+from support.project import PROJECT
+
+SCRIPT = Path(__file__).with_name("engine_script.py")
 
 
 @pytest.fixture(scope="module")
-def seen(bake, with_caffe, tmp_path_factory):
-    """What the probe prints: by real Caffe and by the stand-in, section by section."""
-    folder = tmp_path_factory.mktemp("probe")
-    shutil.copy(PROBE, folder)
-    real = with_caffe(folder, "python3", PROBE.name)
-    harness = bake() / "tests" / "harness"
-    command = [sys.executable, PROBE.name, str(harness)]
-    standin = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def seen(with_caffe, tmp_path_factory):
+    """What the script prints: by real Caffe and by the stand-in, section by section."""
+    folder = tmp_path_factory.mktemp("script")
+    shutil.copy(SCRIPT, folder)
+    real = with_caffe(folder, "python3", SCRIPT.name)
+    standin = subprocess.run(
+        [sys.executable, SCRIPT.name, "standin"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )
     return [sections(result) for result in (real, standin)]
 
 
@@ -39,6 +46,6 @@ def test_standin_behaves_like_caffe(seen, section):
     assert standin[section] == real[section]
 
 
-def test_probe_covers_all_sections(seen):
+def test_script_covers_all_sections(seen):
     assert list(seen[0]) == list(seen[1])
     assert len(seen[0]) == 9

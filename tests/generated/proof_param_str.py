@@ -1,8 +1,8 @@
-"""`make proof`: 100,000 strings as param_str for each layer of test_param_str_fuzz.py."""
+"""`make proof`: 100,000 strings as param_str for each layer of support/param_strs.py."""
 
 import pytest
 
-from generated.test_param_str_fuzz import LAYERS, check, draw
+from support.param_strs import LAYERS, check, draw
 
 
 @pytest.mark.parametrize("part", range(10))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from checks.test_broken import red
+from support.mistakes import red
 from support.project import ENGINES
 
 SCRIPT = """

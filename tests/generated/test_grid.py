@@ -4,28 +4,15 @@ The grid lies in one folder and one pytest tests it from above, so that it also 
 do not get into each other's way.
 """
 
-import itertools
-
 import pytest
 
+from support.grid import GRID
 from support.project import ENGINES
 from template_spec.kinds import KINDS
 
-SEEDS = 1  # `make proof` runs 200
-PARAMS = {
-    "plain": "",
-    "keys": "x1=1, x2=2, margin:float, mode:str='mean', on=true, w=[1, 2], d={}",
-}
+pytestmark = pytest.mark.caffe
 
-GRID = {
-    f"{kind}_{bottoms}_{tops}_{params}": dict(
-        layer_kind=kind, bottoms=bottoms, tops=tops, param_str_keys=PARAMS[params]
-    )
-    for kind, bottoms, tops, params in itertools.product(
-        KINDS, range(5), range(5), PARAMS
-    )
-    if bottoms in KINDS[kind].bottoms and tops in KINDS[kind].tops
-}
+SEEDS = 1  # `make proof` runs 200
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from local_extensions import (
-    DELIMITERS,
-    KINDS,
-    LAYER_ATTRIBUTES,
-    WORDS,
-    builtin_names,
-    reserved_names,
-)
 from support.project import PROJECT
+from template_spec.answers import DELIMITERS, reserved_names
+from template_spec.keys import KEYWORDS, LAYER_ATTRIBUTES
+from template_spec.kinds import KINDS
 
-ORACLE = (PROJECT / "tests" / "support" / "params_oracle.py").relative_to(PROJECT)
+SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
 TYPES = {
     "int": int,
     "float": float,
@@ -66,6 +61,14 @@ def layer_names(draw):
     return "_".join(words + draw(st.lists(WORD, max_size=3)))
 
 
+def is_no_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
 @st.composite
 def blobs(draw, counts, taken):
     """A count or names, as an answer, and how many that are."""
@@ -73,8 +76,8 @@ def blobs(draw, counts, taken):
         count = draw(st.sampled_from([counts[0], counts[-1], min(counts[-1], 3)]))
         return str(count), []
     few = st.lists(
-        BLOB.filter(lambda blob: not blob.isdigit() and blob.lower() not in taken),
-        min_size=max(1, counts[0]), max_size=min(4, counts[-1]), unique_by=str.lower,
+        BLOB.filter(lambda blob: is_no_number(blob) and blob not in taken),
+        min_size=max(1, counts[0]), max_size=min(4, counts[-1]), unique=True,
     )  # fmt: skip
     names = draw(few)
     return draw(st.sampled_from([",", ", "])).join(names), names
@@ -85,10 +88,10 @@ def keys(draw):
     """An answer to param_str_keys, and the values that setup must find."""
     names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True, alphabet=st.characters(
         max_codepoint=127)).filter(
-        lambda name: name not in WORDS | LAYER_ATTRIBUTES | {"batch_size", "samples", "seed"}
+        lambda name: name not in KEYWORDS | LAYER_ATTRIBUTES | {"batch_size", "samples", "seed"}
         and not name.startswith("__"))  # fmt: skip
     pieces, values = [], {}
-    for name in draw(st.lists(names, max_size=4, unique_by=str.lower)):
+    for name in draw(st.lists(names, max_size=4, unique=True)):
         kind = draw(st.sampled_from(list(VALUES)))
         if draw(st.integers(0, 4)) == 0:
             pieces.append(name if kind == "float" else f"{name}:{kind}")
@@ -97,7 +100,7 @@ def keys(draw):
         value = draw(VALUES[kind])
         written = draw(st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False),
                                         repr(value)]))  # fmt: skip
-        if re.search("<[<%#]|[\x7f-\x9f]", written):
+        if re.search("<[<%#]", written) or not written.isprintable():
             written = json.dumps(value)
         typed = draw(st.booleans()) or type(value) is not TYPES[kind]
         pieces.append(f"{name}:{kind}={written}" if typed else f"{name} = {written}")
@@ -109,7 +112,7 @@ def keys(draw):
 def answers(draw):
     """Answers that the grammar allows, and the values of the keys."""
     kind = draw(st.sampled_from(list(KINDS)))
-    avoid = WORDS | builtin_names() | reserved_names()
+    avoid = KEYWORDS | reserved_names()
     name = draw(layer_names().filter(
         lambda n: n not in avoid and len(n) <= 64 and not n.startswith("test_")
         and not n.endswith("_test") and n != "conftest"))  # fmt: skip
@@ -117,7 +120,7 @@ def answers(draw):
     bottoms, names = (
         draw(blobs(KINDS[kind].bottoms, automatic)) if kind != "data" else ("0", [])
     )
-    taken = {blob.lower() for blob in names} | {f"bottom_{i}" for i in range(64)}
+    taken = {*names, *(f"bottom_{i}" for i in range(64))}
     tops, _ = draw(blobs(KINDS[kind].tops, taken))
     text, values = draw(keys())
     given = {"layer_name": name, "layer_kind": kind, "bottoms": bottoms, "tops": tops}
@@ -125,7 +128,7 @@ def answers(draw):
 
 
 @pytest.fixture(scope="module")
-def oracles(with_caffe):
+def pythons(with_caffe):
     """Functions that ask real Caffe and Python 2.7 for the params of a layer."""
     processes = []
 
@@ -136,7 +139,7 @@ def oracles(with_caffe):
             "/tmp",
             python,
             "-B",
-            ORACLE,
+            SCRIPT,
         ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         process = subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
@@ -170,9 +173,9 @@ def same(found, expected):
     return type(found) is type(expected) and found == expected
 
 
-def check(folder, given, values, oracles):
+def check(folder, given, values, pythons):
     """Compare the params that setup finds in real Caffe, and on Python 2.7, with the values."""
-    in_caffe, on_python_2 = oracles
+    in_caffe, on_python_2 = pythons
     found = in_caffe(folder, given["layer_name"])
     assert isinstance(found, dict), found
     if given["layer_kind"] == "data":
@@ -184,7 +187,7 @@ def check(folder, given, values, oracles):
     assert same({key: literal[key] for key in values}, values)
 
 
-def test_the_layer_loads_and_gets_its_values(bake, oracles, record_property):
+def test_the_layer_loads_and_gets_its_values(bake, pythons, record_property):
     worked = []
 
     @settings(
@@ -199,7 +202,7 @@ def test_the_layer_loads_and_gets_its_values(bake, oracles, record_property):
     def work(drawn):
         folder = bake(**drawn[0])
         try:
-            check(folder, *drawn, oracles)
+            check(folder, *drawn, pythons)
         finally:
             shutil.rmtree(folder.parent)
         worked.append(folder.name)

@@ -1,7 +1,7 @@
 """Runs pytest again and again, each time in a fork of a process that has imported what takes long.
 
-For each line [folder, arguments, environment] in stdin it prints [exit code, output]. Its own
-arguments are the modules to import.
+For each line [folder, arguments, environment, paths] in stdin it prints [exit code, output]; paths
+go first on sys.path. Its own arguments are the modules to import.
 """
 
 import importlib
@@ -16,11 +16,11 @@ for module in sys.argv[1:]:
     importlib.import_module(module)
 
 
-def run(folder, arguments, environment):
+def run(folder, arguments, environment, paths):
     """Run pytest, as `python3 -m pytest` in the folder would."""
     os.chdir(folder)
     os.environ.update(environment)
-    sys.path.insert(0, os.getcwd())
+    sys.path[:1] = [os.getcwd(), *paths]
     sys.argv[:] = ["pytest", *arguments]
     return pytest.main(arguments)
 

@@ -1,4 +1,4 @@
-"""Give each line of param_strs.json to a layer's setup: fuzz_probe.py FOLDER MODULE CLASS.
+"""Give each line of param_strs.json to a layer's setup: param_strs_script.py FOLDER MODULE CLASS.
 
 Prints {"taken": how many, "refused": how many, "longest": message}; ends at the first that is
 neither taken nor refused with a ValueError of one line, or that takes more than five seconds.

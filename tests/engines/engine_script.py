@@ -1,26 +1,23 @@
-"""Prints what a Python layer and a net see, for test_engines.py: python engine_probe.py [HARNESS].
+"""Prints what a Python layer and a net see, for test_engines.py: engine_script.py [standin].
 
-With the path of a generated tests/harness the numpy stand-in is probed, otherwise real Caffe.
+With that argument of the numpy stand-in, otherwise of real Caffe.
 """
 
-import importlib
 import os
 import shutil
 import sys
 import tempfile
-import types
 
 import numpy as np
 
-if len(sys.argv) > 1:
-    package = types.ModuleType("harness")
-    package.__path__ = [sys.argv[1]]
-    sys.modules["harness"] = package
-    importlib.import_module("harness.standin").install()
+if sys.argv[1:] == ["standin"]:
+    from caffe_pylayer.checks import standin
+
+    standin.install()
 os.environ["GLOG_minloglevel"] = "2"
 import caffe  # noqa: E402
 
-sys.modules.setdefault("engine_probe", sys.modules["__main__"])
+sys.modules.setdefault("engine_script", sys.modules["__main__"])
 MESSAGES = {TypeError, IndexError, RuntimeError, ValueError}  # the same on every Python
 
 
@@ -35,7 +32,7 @@ def say(name, function):
     print("%s: %s" % (name, found))
 
 
-class Probe(caffe.Layer):
+class Describes(caffe.Layer):
     """Says what it is given."""
 
     def setup(self, bottom, top):
@@ -191,7 +188,7 @@ class Assigns(Copy):
         self.blobs = []
 
 
-def python(name, rest="", module="engine_probe", bottoms=("a",), top="t"):
+def python(name, rest="", module="engine_script", bottoms=("a",), top="t"):
     bottoms = " ".join("bottom: '%s'" % bottom for bottom in bottoms)
     return "layer { type: 'Python' name: '%s' %s top: '%s' %s python_param { %s } }\n" % (
         top, bottoms, top, rest, "module: '%s' layer: '%s'" % (module, name)
@@ -218,14 +215,14 @@ def load(text, *args, **options):
 A, W = source("Input", "a", (2, 3)), source("Parameter", "w", (2, 3))
 TEXTS = {
     "comments and quotes": A + '''# a comment with "quotes" and { braces
-        layer{name:"t"type:'Python'bottom:"a"top:"t"python_param<module:'engine_probe' # and here
+        layer{name:"t"type:'Python'bottom:"a"top:"t"python_param<module:'engine_script' # and here
         layer:"Copy";param_str:'{"a": "#\\'"}',> }''',
     "escapes": A + python("Copy").replace(
         "layer: '", "param_str: 'tab\\t nl\\n q\\' dq\\\" oct\\101 hex\\x42 bs\\\\ ü' layer: '"),
     "strings side by side": A + python("Copy").replace(
         "layer: '", "param_str: 'a' \"b\"\n'c' layer: '"),
     "list of names": A + W + "layer { name: 't' type: 'Python' bottom: ['a', 'w'] top: 't' "
-        "python_param: { module: 'engine_probe' layer: 'Copy' } }",
+        "python_param: { module: 'engine_script' layer: 'Copy' } }",
 }  # fmt: skip
 ABORTS = {
     "unallocated": A + python("Unready"),
@@ -386,7 +383,7 @@ def weights():
 
 def main():
     print("== the layer's view")
-    net = load(A + W + python("Probe", "loss_weight: 2.5", bottoms="aw"))
+    net = load(A + W + python("Describes", "loss_weight: 2.5", bottoms="aw"))
     net.forward()
     net.blobs["a"].diff[...] = 7
     net.backward()

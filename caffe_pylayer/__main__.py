@@ -1,0 +1,44 @@
+"""The command line, however it is started.
+
+caffe-pylayer COMMAND, python3 -m caffe_pylayer COMMAND, and, without installing,
+python3 CLONE/caffe_pylayer COMMAND are the same.
+"""
+
+import os
+import sys
+
+if (
+    not __package__
+):  # the last of them: Python has put the package's own folder on sys.path
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def put_python_first():
+    """Let no file in the current folder or on PYTHONPATH pass for a module of Python's own.
+
+    A layer's folder is on PYTHONPATH, and what somebody calls random.py or json.py there is none.
+    """
+    late = sys.path[:1] + list(
+        filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    )
+    late = [os.path.abspath(entry) for entry in late]
+    sys.path.sort(key=lambda entry: os.path.abspath(entry) in late)
+
+
+def main():
+    """Run the command; return the exit code."""
+    try:
+        os.getcwd()
+    except OSError:
+        sys.exit("caffe-pylayer: the current folder was deleted: change to another one")
+    sys.dont_write_bytecode = True
+    import caffe_pylayer  # noqa: F401, from where it is now
+
+    put_python_first()
+    from caffe_pylayer.commands import command_line
+
+    return command_line.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

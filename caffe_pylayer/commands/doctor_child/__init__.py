@@ -1,0 +1,1 @@
+"""On the PYTHONPATH of the children of `caffe-pylayer doctor`: nothing else may lie here."""
