@@ -62,7 +62,7 @@ def pytest_unconfigure():
     if os.environ.get("BANK_ALONE"):
         print("\\nprocesses left behind: %d" % len(children()))
 """
-LIMIT = 90  # seconds for a run of its own, which asks the checks for less
+LIMIT = 200  # seconds for a run of its own, which asks the checks for less
 
 
 class Planted(

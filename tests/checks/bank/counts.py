@@ -82,7 +82,7 @@ class MaskedL1(caffe.Layer):
                 "* self.m * (top",
                 "* (top",
                 "gradient",
-                "depend|mask",
+                "does not depend",
                 16,
             ),
             ("b has a's sign", "= -g", "= g", "gradient", "the sign is wrong"),
@@ -144,7 +144,7 @@ class Power(caffe.Layer):
             bottom[0].diff[...] = 2 * self.scale * inner * top[0].diff
 """,
         blobs='bottom: "x" top: "y"',
-        param_str="{'scale': 0.5, 'shift': 3}",
+        param_str="{'scale': 0.3, 'shift': 3}",
         bottoms="rng.randn(batch, 6)",
         tops="(params['scale'] * bottoms[0] + params['shift']) ** 2",
         needs=[6],
@@ -153,7 +153,7 @@ class Power(caffe.Layer):
             (
                 "scale never read",
                 "params.get('scale', 1)",
-                "0.5",
+                "0.3",
                 "param_str --strict",
                 "scale.*other values change nothing",
                 2,

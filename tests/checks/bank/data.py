@@ -56,7 +56,8 @@ def prepare(net):
                 "np.random.RandomState().permutation(",
                 "sequence",
                 r"numpy\.random",
-                (10, 28),
+                10,
+                28,
             ),
             (
                 "nothing said of it",
@@ -124,7 +125,6 @@ class VOCSegDataLayer(caffe.Layer):
                 ("pass\n\n    def backward", "'split': 'val'"),
                 "sequence",
                 "IndexError",
-                20,
             ),
             (
                 "other type in the list",
@@ -311,7 +311,7 @@ class Ramp(caffe.Layer):
                 "os._exit(0)",
                 "shapes --timeout=20",
                 "ended the process|exit",
-                (12, "standin"),
+                12,
             ),
             (
                 "os.abort",
@@ -319,7 +319,7 @@ class Ramp(caffe.Layer):
                 "os.abort()",
                 "shapes --timeout=20",
                 "signal 6|SIGABRT",
-                (12, "standin"),
+                12,
             ),
             (
                 "kills its process group's pytest",
@@ -327,7 +327,7 @@ class Ramp(caffe.Layer):
                 "os.kill(os.getpid(), 9)",
                 "shapes --timeout=20",
                 "signal 9|SIGKILL",
-                (12, "standin"),
+                12,
             ),
             (
                 "same samples in both phases",

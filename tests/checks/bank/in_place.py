@@ -20,6 +20,7 @@ class Cube(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 5)",
         tops="bottoms[0] ** 3",
+        needs=[6],
         twins=[
             ("in place", '"y"', '"x"', "gradient", "in place", 1),
             ("power forgotten", "3 * bottom", "bottom", "gradient", "0.3333 times"),
@@ -44,6 +45,7 @@ class ReLULayer(caffe.Layer):
         blobs='bottom: "conv1" top: "conv1"',
         bottoms="rng.randn(batch, 3, 4, 4)",
         tops="np.maximum(bottoms[0], 0)",
+        needs=[6],
         twins=[
             ("passes where it is off", "data > 0", "data >= 0", "gradient", "conv1"),
             (
@@ -94,7 +96,7 @@ class Sigmoid(caffe.Layer):
         body="""
 class ScaleAll(caffe.Layer):
     def setup(self, bottom, top):
-        self.factors = [0.5 * (i + 1) for i in range(len(bottom))]
+        self.factors = [0.5 * i + 0.75 for i in range(len(bottom))]
 
     def reshape(self, bottom, top):
         for i in range(len(bottom)):
@@ -111,7 +113,8 @@ class ScaleAll(caffe.Layer):
 """,
         blobs='bottom: "a" bottom: "b" top: "a" top: "b2"',
         bottoms="rng.randn(batch, 4), rng.randn(batch, 2, 3)",
-        tops="0.5 * bottoms[0], bottoms[1]",
+        tops="0.75 * bottoms[0], 1.25 * bottoms[1]",
+        needs=[6],
         twins=[
             (
                 "copies before it scales",

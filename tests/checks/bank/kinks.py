@@ -92,7 +92,6 @@ class Median(caffe.Layer):
                 "diff[np.arange(len(self.at)), bottom[0].data.argmin(1)]",
                 "gradient",
                 "bottom x",
-                27,
             ),
             (
                 "not cleared",
@@ -349,7 +348,7 @@ def make_bottoms(rng, batch):
 def expected_tops(bottoms, params):
     return [np.sort(bottoms[0], 1)[:, -3:].mean(1)]
 """,
-        needs=[6, 25],
+        needs=[6],
         twins=[
             ("k forgotten", "[:, None] / self.k", "[:, None]", "gradient", "3 times"),
             (
@@ -358,6 +357,7 @@ def expected_tops(bottoms, params):
                 "diff[rows, self.best[:, :2]] = top",
                 "gradient",
                 "bottom scores",
+                25,
             ),
         ],
     ),

@@ -54,22 +54,25 @@ class TanH(caffe.Layer):
         blobs='bottom: "image" top: "y"',
         bottoms="rng.randn(batch, 3, 112, 112)",
         tops="np.tanh(bottoms[0])",
-        needs=[6],
+        options="--timeout=60",
+        needs=[6, 12],
         twins=[
             (
                 "one pixel of each map",
                 "            bottom[0].diff[...] = diff",
                 "            diff[:, :, -1, -1] = 0\n@",
-                "gradient",
+                "gradient --timeout=60",
                 "bottom image",
+                12,
                 23,
             ),
             (
                 "one pixel",
                 "            bottom[0].diff[...] = diff",
                 "            diff[-1, 1, 50, 60] = 0\n@",
-                "gradient",
+                "gradient --timeout=60",
                 "bottom image",
+                12,
                 23,
             ),
             ("not squared", "data ** 2)", "data)", "gradient", "bottom image"),
@@ -95,14 +98,16 @@ class LeakyReLU(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 250000).astype(np.float32)",
         tops=None,
-        needs=[6],
+        options="--timeout=60",
+        needs=[6, 12],
         twins=[
             (
                 "slope forgotten",
                 "1, self.slope) * top",
                 "1, 0) * top",
-                "gradient",
+                "gradient --timeout=60",
                 "bottom x",
+                12,
             ),
         ],
     ),
@@ -111,7 +116,7 @@ class LeakyReLU(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="1e6 + 100 * rng.randn(batch, 5)",
         tops=None,
-        needs=[6, 27],
+        needs=[6],
         twins=[
             (
                 "mean forgotten",
@@ -119,7 +124,6 @@ class LeakyReLU(caffe.Layer):
                 "d",
                 "gradient",
                 "bottom x",
-                27,
             ),
         ],
     ),
@@ -143,24 +147,24 @@ class LeakyReLU(caffe.Layer):
         body="""
 class Decay(caffe.Layer):
     def setup(self, bottom, top):
-        self.now = 1500000000.
+        self.now = 1000050000.
 
     def reshape(self, bottom, top):
         top[0].reshape(bottom[0].num)
 
     def forward(self, bottom, top):
         value, stamp = bottom[0].data[:, 0], bottom[0].data[:, 1].astype(np.float64)
-        self.w = np.exp((stamp - self.now) / 4e8)
+        self.w = np.exp((stamp - self.now) / 1e5)
         top[0].data[...] = value * self.w
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             bottom[0].diff[:, 0] = self.w * top[0].diff
-            bottom[0].diff[:, 1] = top[0].data * top[0].diff / 4e8
+            bottom[0].diff[:, 1] = top[0].data * top[0].diff / 1e5
 """,
         blobs='bottom: "events" top: "y"',
-        bottoms="np.stack([rng.randn(batch), 1e9 + 4e8 * rng.rand(batch)], 1)",
-        tops="bottoms[0][:, 0] * np.exp((bottoms[0][:, 1] - 1.5e9) / 4e8)",
+        bottoms="np.stack([rng.randn(batch), 1e9 + 1e5 * rng.rand(batch)], 1)",
+        tops="bottoms[0][:, 0] * np.exp((bottoms[0][:, 1] - 1.00005e9) / 1e5)",
         needs=[6, 20],
         twins=[
             (

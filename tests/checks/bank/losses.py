@@ -73,7 +73,7 @@ LAYERS = {
         body=SOFTMAX,
         blobs=TWO,
         test=LEAD % "rng.choice([-1, 2, 14], batch)",
-        needs=[6, 25],
+        needs=[6],
         twins=[
             ("count forgotten", " / len(g))", ")", "gradient", "times the right one"),
         ],

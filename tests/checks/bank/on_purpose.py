@@ -37,6 +37,7 @@ class SmoothL1(caffe.Layer):
                 "",
                 "gradient",
                 "top's diff is ignored",
+                7,
             ),
             (
                 "top diff ignored, number of rows twice",

@@ -75,6 +75,7 @@ class Gate(caffe.Layer):
                 "+ bottom[1].data) * d",
                 "gradient",
                 "weight 0",
+                21,
             ),
         ],
     ),
@@ -102,7 +103,13 @@ class InverseDeviation(caffe.Layer):
         tops="bottoms[0] * [0.1, 0.1 ** 0.5, 1, 2]",
         needs=[6, 21],
         twins=[
-            ("half forgotten", "/ (2 * self.s)", "/ self.s", "gradient", "2 times", 21),
+            (
+                "half forgotten",
+                "/ (2 * self.s)",
+                "/ self.s",
+                "gradient",
+                "2 times",
+            ),
         ],
     ),
     "mask_of_rate_0": dict(  # a weight where forward refuses keeps its value
