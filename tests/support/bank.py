@@ -92,6 +92,10 @@ class Planted(
         """Whether it may end or stop the process that tests it, or needs files of its own."""
         return "=" in self.options
 
+    def measured(self, engine):
+        """Whether its gradient must be checked: no word of "what the stand-in cannot do"."""
+        return (self.layer, engine) != ("caffe_proto_used", "standin")
+
     def needed(self, engine):
         """Return the items of the issue that it needs on an engine."""
         pairs = [
@@ -158,6 +162,18 @@ def read():
     return right, twins
 
 
+def advised(right, twins):
+    """Return the right ones of twins that get advice, with what nobody may say of them."""
+    of_name = {planted.layer: planted for planted in right}
+    return [
+        of_name[twin.layer]._replace(
+            options="--strict", words=twin.words, needs=twin.needs
+        )
+        for twin in twins
+        if twin.options == "--strict" and {2, 3, 4} & set(twin.needs)
+    ]
+
+
 def plant(out, wanted):
     """Write layers, each into a folder of its own, and what loads the checks."""
     (out / "conftest.py").write_text(CONFTEST)
@@ -201,7 +217,7 @@ def run_alone(engine, out, planted, environment=()):
     command = [sys.executable, "-m", "pytest"]
     if engine == "real":
         script = PROJECT / "scripts" / "with-caffe"
-        command = [script, "--bind", out, "python3", "-m", "pytest"]
+        command = [script, "--bind", PROJECT, "python3", "-m", "pytest"]
     options = planted.options.replace(
         "net.prototxt", f"{out}/{planted.folder}/net.prototxt"
     )
@@ -248,4 +264,8 @@ def outcomes(output):
         "SKIPPED": "skipped",
         "ERROR": "error",
     }
+    found += [
+        (name, "FAILED")
+        for name in re.findall(r"^FAILED \S+::(\w+\[\w+\])", output, re.M)
+    ]
     return {name: words[outcome] for name, outcome in found}

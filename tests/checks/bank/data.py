@@ -310,7 +310,7 @@ class Ramp(caffe.Layer):
                 "self.n += 1",
                 "os._exit(0)",
                 "shapes --timeout=20",
-                "ended the process|exit",
+                "(?i)[^a-z]exit",
                 12,
             ),
             (
