@@ -199,13 +199,15 @@ def own_checks(wanted):
 
 
 def messages(output):
-    """Return what each red test says, by its name."""
+    """Return what each red test says, on one line, by its name."""
     report = re.split("^=+ FAILURES =+$", output, flags=re.M)[-1]
     report = re.split(
         "^[=-]+ (?:warnings|generated xml|short test)", report, flags=re.M
     )[0]
     parts = re.split(r"^_+ (\w+\[\w+\]) _+\n", report, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2]))
+    return {
+        name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2])
+    }
 
 
 class Stuck(Exception):
@@ -225,7 +227,6 @@ def run_alone(engine, out, planted, environment=()):
         "-p",
         "no:cacheprovider",
         "-v",
-        "-rA",
         *options.split(),
         *own_checks([planted]),
     ]

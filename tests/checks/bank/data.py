@@ -287,7 +287,7 @@ class Ramp(caffe.Layer):
                 "self.n += 1",
                 "while True:\n            time.sleep(0.1)",
                 "shapes --timeout=3",
-                r"(?s)3 s.*in forward",
+                r"3 s.*in forward",
                 12,
             ),
             (
@@ -295,7 +295,7 @@ class Ramp(caffe.Layer):
                 "self.n = 0",
                 "while True:\n            pass",
                 "load --timeout=3",
-                r"(?s)3 s.*in setup",
+                r"3 s.*in setup",
                 12,
             ),
             (
@@ -381,7 +381,7 @@ class ThreadedData(caffe.Layer):
                 "while True:",
                 "while n < 1:",
                 "sequence --timeout=3",
-                r"(?s)sequence.*3 s|3 s.*sequence",
+                r"sequence.*3 s|3 s.*sequence",
                 12,
             ),
         ],

@@ -173,7 +173,6 @@ class Decay(caffe.Layer):
                 "= 2 * self.w * top",
                 "gradient",
                 "bottom events",
-                20,
             ),
             (
                 "stamps' sign",
