@@ -7,7 +7,6 @@ import numpy as np
 from .net import CheckFailed
 from .subject import BATCHES, all_equal, show
 
-
 MOST_DRAWS = 20  # until each sample has changed a top
 
 
@@ -60,7 +59,7 @@ def another(value):
 
 
 def matters(subject, key, value):
-    """Whether a layer with another value of a key is refused or gives something else."""
+    """Whether a layer with another value of a key is refused or gives other tops."""
     fragment = subject.fragment
     layer = fragment.with_params(dict(fragment.params, **{str(key): value}))
     for draw, batch in enumerate(BATCHES):

@@ -73,7 +73,7 @@ class Fragment(object):
         self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
 
     def gets_diff(self, j):
-        """Whether Caffe gives top j a diff: not where only others have a loss_weight."""
+        """Whether Caffe gives top j a diff, not only others that have a loss_weight."""
         weights = self.layer.all("loss_weight")
         known = len(weights) == len(self.tops) and any(weights)
         return not known or weights[j] != 0

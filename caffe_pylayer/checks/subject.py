@@ -24,7 +24,7 @@ class CheckSkipped(Exception):
     """The author left nothing to check; the message says what is unchecked."""
 
 
-# What the author gives to `check`: functions make_bottoms, expected_tops, expected_diffs
+# What the author gives to `check`: make_bottoms, expected_tops, expected_diffs
 # and prepare, the last three or None; the bools stateful and one_solver.
 Author = collections.namedtuple(
     "Author",

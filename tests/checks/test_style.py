@@ -24,7 +24,12 @@ def run(*command):
         ["black", "--check", "--diff"],
         ["ruff", "format", "--isolated", "--check", "--diff"],
         ["ruff", "check", "--isolated"],
-        ["ruff", "check", "--ignore-noqa", "--ignore=B904,B905"],  # those of this project
+        [
+            "ruff",
+            "check",
+            "--ignore-noqa",
+            "--ignore=B904,B905",
+        ],  # those of this project
     ],
     ids=" ".join,
 )
@@ -41,8 +46,8 @@ def test_lines_fit_and_the_notice_stands_on_top(path):
     if path.name == "__init__.py":
         assert lines[:2] == ["# ruff: noqa", "# This folder is from caffe-pylayer."]
     else:
-        folder = "harness/" if path.name == "copied_conftest.py" else ""
-        assert lines[:2] == [f"{NOTICE}{folder}__init__.py", "# ruff: noqa"]
+        place = "harness/" if path.name == "copied_conftest.py" else "__init__.py"
+        assert lines[:2] == [NOTICE + place, "# ruff: noqa"]
 
 
 def test_the_licence_is_in_the_folder():
