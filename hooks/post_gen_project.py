@@ -2,10 +2,9 @@
 
 import sys
 
+# The folder for temporary files, where anybody may have left a module, comes first.
 if not getattr(sys.flags, "safe_path", False):
-    del sys.path[
-        0
-    ]  # the folder for temporary files, where anybody may have left a module
+    del sys.path[0]
 import os
 
 PACKAGE = os.path.join("<<cookiecutter|root|escaped>>", "caffe_pylayer")

@@ -1,6 +1,7 @@
 """Of a program that generates layers: other templates beside ours, other versions, and its end."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -44,6 +45,7 @@ def run(tmp_path):
 
     def run(script, ours=PROJECT, **environment):
         environment = {**os.environ, "HOME": str(tmp_path / "home"), **environment}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         done = subprocess.run(
             [sys.executable, "-c", f"OURS = {str(ours)!r}\n{BEGIN}\n{script}"],
             cwd=tmp_path,
@@ -83,6 +85,8 @@ def test_two_versions_in_one_folder_in_one_second(run, tmp_path):
     for name in (*names, *folders, "<<cookiecutter.layer_name>>"):
         command = ["cp", "-r", str(PROJECT / name), str(tmp_path / "template")]
         subprocess.run(command, check=True)
+    for folder in list((tmp_path / "template").rglob("__pycache__")):
+        shutil.rmtree(folder)
     run(
         """
 path = OURS + "/template_spec/answers.py"
