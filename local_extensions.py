@@ -22,6 +22,7 @@ from template_spec.answers import (
     class_name,
     layer_spec,
     refuse_delimiters,
+    text_of,
 )
 from template_spec.errors import AnswerError, refuse
 from template_spec.kinds import KINDS
@@ -55,14 +56,10 @@ def checked_name(answers, given):
     A replay comes here unchecked. In `given`, from before the prompts, a list is still a list.
     """
     for variable in CHECKS:
-        if variable not in answers:  # an answer is rendered here, not the folder
+        if variable not in answers:  # this is no folder, but an answer like its name
             refuse_delimiters("an answer", FOLDER)
         if isinstance(given.get(variable), list):
-            refuse(
-                variable,
-                "a list is no answer",
-                "write it as one string, such as 'a, b'",
-            )
+            text_of(given, variable)
     name = layer_spec(answers).name
     out = answers.get("_output_dir", ".")
     refuse_delimiters("the output folder", out)

@@ -2,7 +2,7 @@
 
 import sys
 
-# The first folder is that of temporary files, where anybody may have left a module.
+# The folder for temporary files, where anybody may have left a module, comes first.
 if not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 import os
@@ -84,14 +84,18 @@ def say_what_next(folder):
     try:
         sys.stdout.reconfigure(errors="backslashreplace")
         print("\n".join(lines), flush=True)
-    except (AttributeError, OSError):  # no output, no reader, or a full disk
+    except (
+        AttributeError,
+        OSError,
+    ):  # there is no output, nobody reads it, or the disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if COPIED:
     copy_checks()
-# A zip does not keep the x.
-os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
+os.chmod(
+    "activate.sh", os.stat("activate.sh").st_mode | 0o111
+)  # a zip does not keep the x
 destination = final_folder()
 if destination:
     say_what_next(destination)
