@@ -194,6 +194,19 @@ def test_identity_gives_what_it_gets(layers, trace):
     assert "random numbers" in found.out
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_layer_that_works_in_place(layer, trace, engine):
+    fragment = layer / "my_layer.prototxt"
+    fragment.write_text(
+        fragment.read_text().replace('top: "my_layer"', 'top: "bottom_0"')
+    )
+    found = trace(engine, layer)
+    assert found.code == 0, found.err
+    given = expected(np.random.RandomState(0).randn(4, 3, 4))
+    for kind in ("bottom", "top"):
+        assert found.figures("forward", "my_layer", kind, "bottom_0") == close(given)
+
+
 def test_weights(layers, trace):
     found = trace("standin", layers["learnable"])
     name = "my_layer_learnable"
@@ -678,6 +691,5 @@ def test_a_fatal_line_is_why_caffe_ends_the_process():
         )
         os.kill(os.getpid(), 9)
 
-    assert (
-        tool.engine.isolated(dies)[1] == "Caffe ended the process (signal 9): No file"
-    )
+    with pytest.raises(tool.isolation.ChildEnded, match=r"\(signal 9\): No file$"):
+        tool.isolation.run_in_child(dies, 10, os.curdir)
