@@ -83,7 +83,8 @@ LAYERS = {
             g[self.rows, self.y] -= 1
             bottom[0].diff[...] = g * top[0].diff[0] / len(self.y)
 ''',
-        "bottom: 'x' bottom: 'y' top: 'loss' propagate_down: true propagate_down: false",
+        "bottom: 'x' bottom: 'y' top: 'loss' loss_weight: 1 "
+        "propagate_down: true propagate_down: false",
         "3 * rng.randn(batch, 5), rng.randint(0, 5, batch)",
         "np.mean([np.log(np.sum(np.exp(x))) - x[int(y)] for x, y in zip(*bottoms)])",
     ),

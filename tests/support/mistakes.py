@@ -126,10 +126,11 @@ def red(layer, own_tests, tmp_path, engine, edits, checks):
         assert before in text
         text = text.replace(before, after)
     module.write_text(text)
-    found = own_tests(engine, folder)
+    found = own_tests(engine, folder, "--strict")
     assert found.exit_code == 1, found.output
     assert {f"test_broken[{check}]" for check in checks} <= set(found.red), found.output
     message = found.output.split("= FAILURES =")[1].split("- generated xml")[0]
+    message = message.split("= warnings summary =")[0]
     assert "Traceback" not in message
     assert max(len(line) for line in message.splitlines()) <= 100
     return message
