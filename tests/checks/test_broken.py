@@ -7,13 +7,14 @@ import pytest
 from support.project import ENGINES
 
 FORWARD = "top[0].data[...] = "
-BACKWARD = "np.multiply(self.difference, scale, out=bottom[0].diff)"
-REMAKE = 'if np.shape(getattr(self, "difference", None)) != shape:'
+BACKWARD = "bottom[0].diff[...] = gradient"
+KEEPS = "self.difference = bottom[0].data - bottom[1].data"
+MISTYPED = "if not fits or isinstance(value, bool) != (kind is bool):"
 
 # name: (what stands in the file, what is put there, the checks that must say so, words they say)
 BROKEN = {
-    "factor": (BACKWARD, BACKWARD.replace("scale", "2 * scale"), {"gradient"}, "48 of 48 elements"),
-    "sign": (BACKWARD, BACKWARD.replace("scale", "-scale"), {"gradient"}, "ratio"),
+    "factor": (BACKWARD, BACKWARD.replace("= ", "= 2 * "), {"gradient"}, "48 of 48 elements"),
+    "sign": (BACKWARD, BACKWARD.replace("= ", "= -"), {"gradient"}, "ratio"),
     "batch size forgotten": (
         "top[0].diff / len(self.difference)", "top[0].diff", {"gradient"}, "bottom scores",
     ),
@@ -25,14 +26,15 @@ BROKEN = {
         {"gradient"}, "1 of 48 elements",
     ),
     "added instead of written": (
-        BACKWARD, "bottom[0].diff[...] += self.difference * scale",
+        BACKWARD, BACKWARD.replace("=", "+="),
         {"gradient"}, "backward adds to what is in the diff of bottom scores",
     ),
     "propagate_down ignored": (
         "if propagate_down[0]:", "if True:", {"propagate_down"}, "propagate_down false, false",
     ),
     "buffer of the first batch": (
-        REMAKE, 'if not hasattr(self, "difference"):',
+        KEEPS, "if not hasattr(self, 'difference'): self.difference = bottom[0].data.copy()\n"
+        "        np.subtract(bottom[0].data, bottom[1].data, out=self.difference)",
         {"batch"}, "could not be broadcast",
     ),
     "bottom changed": (
@@ -45,29 +47,25 @@ BROKEN = {
         {"forward"}, "forward run again",
     ),
     "counts unchecked": (
-        '_check_count(self, "bottoms", bottom, self.BOTTOMS)', "pass", {"counts"}, "3 bottoms",
+        "if len(bottom) != 2:", "if False:", {"counts"}, "3 bottoms",
     ),
     "keys unchecked": (
-        "if key not in layer.PARAMS:", "if False:", {"param_str"}, "no_such_key",
+        "if key not in PARAMS:", "if False:", {"param_str"}, "no_such_key",
     ),
     "types unchecked": (
-        "if not _fits(value, kind):", "if False:", {"param_str"}, "instead of",
+        MISTYPED, "if False:", {"param_str"}, "instead of",
     ),
     "wrong loss": (FORWARD, FORWARD + "1 + ", {"expected_tops"}, "expected_tops differ"),
     "no such class": ("class BrokenLayer", "class OtherLayer", {"load"}, "BrokenLayer"),
     "Caffe aborts": ("top[0].reshape()", "top[0].reshape(-1)", {"load"}, "Check failed"),
 }  # fmt: skip
 
-FILLS = (
-    "            self.blobs[0].data[...] = 1\n            self.blobs[1].data[...] = 0\n"
-)
-RESHAPE = "channels = self.blobs[0].count"
-MULTIPLY = "np.multiply(x, self.blobs[0].data[:, np.newaxis], out=y)"
-BIASES = 'self.blobs[1].diff[...] += np.einsum("ncs->c", dy)'
-
-
-def instead(weight):
-    return MULTIPLY, MULTIPLY.replace("self.blobs[0].data", weight)
+FILLS = "                self.blobs[len(self.blobs) - 1].data[...] = value\n"
+RESHAPE = "shape, channels = bottom[0].data.shape, len(self.blobs[0].data)"
+READS = "w, b = [blob.data[:, np.newaxis] for blob in self.blobs]"
+BIASES = "self.blobs[1].diff[...] += np.sum(dy, axis=(0, 2))"
+KEEPS_W = (FILLS, FILLS + "            self.w = self.blobs[0].data\n")
+READS_W = (READS, READS + "\n        w = self.w[:, np.newaxis]")
 
 
 # name: ((what stands in the file, what is put there), ...), words that the check `weights` says
@@ -86,41 +84,39 @@ BROKEN_WEIGHTS = {
         "reshape changed weight 1: 3 of 3 elements",
     ),
     "made in forward": (
-        [(MULTIPLY, "self.blobs.add_blob(3)\n            " + MULTIPLY)],
+        [(READS, READS + "[:2]\n        self.blobs.add_blob(3)")],
         "forward made weights, 3 instead of 2",
     ),
     "filled in the first forward": (
-        [(MULTIPLY, "if not hasattr(self, 'done'): self.blobs[0].data[...] = 1\n"
-          "            self.done = True\n            " + MULTIPLY)],
+        [(READS, "if not hasattr(self, 'done'): self.blobs[0].data[...] = 1\n"
+          "        self.done = True\n        " + READS)],
         "forward changed weight 0: 3 of 3 elements",
     ),
     "one element clipped in forward": (
-        [(MULTIPLY, "self.blobs[0].data[2] = 0.5\n            " + MULTIPLY)],
+        [(READS, "self.blobs[0].data[2] = 0.5\n        " + READS)],
         "forward changed weight 0: 1 of 3 elements",
     ),
     "trained by backward itself": (
-        [(BIASES, BIASES + "\n            self.blobs[1].data[...] -= 0.1 * self.blobs[1].diff")],
+        [(BIASES, BIASES + "\n        self.blobs[1].data[...] -= 0.1 * self.blobs[1].diff")],
         "backward changed weight 1: 3 of 3 elements",
     ),
     "copy kept from the first forward": (
-        [instead("self.w"),
-         ("for j in range(len(self.TOPS)):\n            x, y",
-          "if not hasattr(self, 'w'): self.w = self.blobs[0].data.copy()\n"
-          "        for j in range(len(self.TOPS)):\n            x, y")],
+        [READS_W,
+         ("        w, b =", "        self.w = getattr(self, 'w', self.blobs[0].data.copy())\n"
+          "        w, b =")],
         "changed weights give another top than those set by hand: broken",
     ),
     "view kept from setup": (
-        [(FILLS, FILLS + "        self.w = self.blobs[0].data\n"), instead("self.w")],
+        [KEEPS_W, READS_W],
         "shared weights give another top than those set by hand: broken",
     ),
     "view kept from the first batch": (
         [(RESHAPE, "self.b = getattr(self, 'b', self.blobs[1].data)\n        " + RESHAPE),
-         ("y += self.blobs[1].data", "y += self.b")],
+         (READS, READS + "\n        b = self.b[:, np.newaxis]")],
         "every pass must look into self.blobs anew",
     ),
     "view kept from setup for backward": (
-        [(FILLS, FILLS + "        self.w = self.blobs[0].data\n"),
-         ("np.multiply(dy, self.blobs[0].data[", "np.multiply(dy, self.w[")],
+        [KEEPS_W, ("dx[...] = self.blobs[0].data[", "dx[...] = self.w[")],
         "shared weights give another diff than those set by hand: bottom bottom_0",
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A wrong gradient is explained: the hypotheses of harness/diagnosis.py, each in a real failure."""
+"""A wrong gradient is explained: the hypotheses of checks/diagnosis.py, each in a real failure."""
 
 import shutil
 
@@ -13,14 +13,15 @@ LAYERS = {
     "square": dict(bottoms="x"),
     "channels": dict(layer_kind="learnable"),
 }
-SCALE = "scale = top[0].diff / len(self.difference)"
-WRITE = "np.multiply(self.difference, scale, out=bottom[0].diff)"
+SCALE = "gradient = top[0].diff / len(self.difference) * self.difference"
+WRITE = "bottom[0].diff[...] = gradient"
 ROWS = WRITE + "\n            bottom[0].diff[%s] *= %s"
 COPY = "bottom[i].diff[...] = top[i].diff"
 ONE = "bottom[0].diff[...] = top[0].diff"
 # (layer, what stands in the module, what is put there, what the failure says)
 WRONG = [
-    ("loss", SCALE, "scale = top[0].diff", "it is 4 times the right one: 4 is the batch size"),
+    ("loss", SCALE, SCALE.replace(" / len(self.difference)", ""),
+     "it is 4 times the right one: 4 is the batch size"),
     ("loss", SCALE, SCALE + " / 12", "times the right one: 12 is the product of axes 1 to 2"),
     ("loss", SCALE, SCALE + " / 3", "0.3333 times the right one: 3 is the length of axis 1"),
     ("loss", SCALE, SCALE + " * self.params['gamma']", "5 times the right one: 5 is the key gamma"),
@@ -32,8 +33,8 @@ WRONG = [
     ("loss", SCALE, SCALE.replace("top[0].diff", "top[0].data"), "top's data instead of its diff"),
     ("loss", SCALE, SCALE.replace("top[0].diff", "abs(top[0].diff)"), "the absolute value of"),
     ("loss", WRITE, "bottom[0].diff[...] = 0", "the diff is zero everywhere: is it written?"),
-    ("loss", WRITE, WRITE.replace("self.d", "0.1 + self.d"), "the right one plus"),
-    ("loss", WRITE, "bottom[0].diff[...] = np.round(self.difference * scale, 1)", "to 1 decimal"),
+    ("loss", WRITE, WRITE + " + 0.1 * top[0].diff", "the right one plus"),
+    ("loss", WRITE, "bottom[0].diff[...] = np.round(gradient, 1)", "to 1 decimal"),
     ("loss", WRITE, ROWS % ("1:3", "0"), "the diff is zero wherever it is wrong"),
     ("loss", WRITE, ROWS % ("1:3", "0"), "only indices 1, 2 of axis 0 are wrong"),
     ("loss", WRITE, ROWS % (":, 2", "3"), "where it is wrong, it is 3 times the right one"),
@@ -41,12 +42,12 @@ WRONG = [
     ("loss", WRITE, ROWS % ("1:", "np.arange(2.0, 14).reshape(3, 4)"), "only index 0 of axis 0"),
     ("pair", COPY, "bottom[i].diff[...] = top[1 - i].diff", "the right one is in the diff of"),
     ("pair", COPY, "bottom[i].diff[...] = top[1].diff", "it is the diff of bottom b"),
-    ("copies", "bottom[i].diff[...] += top[j].diff", "pass", "the diff of top y is forgotten"),
+    ("copies", "range(i, len(top), ", "range(i, len(bottom), ", "the diff of top y is forgotten"),
     ("square", ONE, ONE.replace("top[0].diff", "top[0].diff.swapaxes(1, 2)"),
      "it is the right one transposed, with the axes in the order (0, 2, 1)"),
     ("channels", "self.blobs[0].diff[...] += ", "self.blobs[0].diff[...] += -1 * ",
      "it is -1 times the right one: the sign is wrong"),
-    ("channels", 'np.einsum("ncs->c", dy)', "0", "the diff is zero everywhere: is it written?"),
+    ("channels", "np.sum(dy, axis=(0, 2))", "0", "the diff is zero everywhere: is it written?"),
 ]  # fmt: skip
 
 

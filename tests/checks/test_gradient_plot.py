@@ -24,7 +24,9 @@ def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
     assert sorted(os.listdir(folder / "a" / "b")) == [*names, "pair-bottom_fc_8.png"]
     right = red_and_blue(folder / "a" / "b" / "pair-bottom_fc_8.png")
     module = folder / "pair" / "pair.py"
-    module.write_text(module.read_text().replace("scale, out=", "2 * scale, out="))
+    text = module.read_text()
+    assert text.count("gradient = ") == 1
+    module.write_text(text.replace("gradient = ", "gradient = 2 * "))
     found = own_tests(engine, folder, "--gradient-plot=wrong", "pair")
     assert found.red == ["test_pair[gradient]"]
     assert red_and_blue(folder / "wrong" / "pair-bottom_fc_8.png") > right + 10000
