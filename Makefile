@@ -1,4 +1,5 @@
-# make new    answer the prompts and get a layer: OUT=folder ARGS="--no-input layer_name=focal_loss"
+# make new    answer the prompts and get a layer in the folder OUT; answers can be given, too:
+#             make new layer_name=focal_loss layer_kind=loss OUT=~/layers ARGS=--no-input
 # make test   all tests, on real Caffe too; sets up what they need
 # make test-fast  the tests that need neither Caffe nor much time, for every save
 # make proof  no false alarm in 200 seeds, and every planted mistake found, on both engines
@@ -6,7 +7,7 @@
 #             them into benchmarks/README.md
 # make audit  a table over all Python layers under a folder, then what is wrong: DIR=folder
 # make docs   the README and the guides as a site with search, in site/
-# make kinds  copies the names of the kinds into cookiecutter.json, after a change of the table
+# make kinds  writes the prompt for the kinds into cookiecutter.json, after a change of the table
 # make lint   ruff over the project and over what it generates
 # make clean  removes what the others have set up in this folder
 
@@ -16,13 +17,17 @@ VENV = .venv
 PYTEST = $(VENV)/bin/python -m pytest
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
+# What is set on make's command line and is not of this file; make exports it to the shell.
+ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS,$(.VARIABLES)),\
+	$(if $(filter command,$(origin $(name))),$(name)))
+
 .PHONY: help new test test-fast proof bench audit docs kinds lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
 
 new: $(VENV)/new
-	@$(VENV)/bin/python scripts/new "$(OUT)" $(ARGS)
+	@$(VENV)/bin/python scripts/new "$(OUT)" $(ARGS) $(foreach name,$(ANSWERS),"$(name)=$${$(name)}")
 
 test: $(VENV)/test
 	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
@@ -44,7 +49,7 @@ bench: $(VENV)/test
 	$(VENV)/bin/python -B benchmarks/bench.py $(ARGS)
 
 audit: $(VENV)/new
-	@$(VENV)/bin/python scripts/audit "$(DIR)" $(ARGS)
+	@$(VENV)/bin/python caffe_pylayer audit "$(DIR)" $(ARGS)
 
 docs: $(VENV)/docs
 	$(VENV)/bin/python scripts/docs

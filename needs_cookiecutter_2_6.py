@@ -1,4 +1,11 @@
-"""Stop a cookiecutter before 2.6. One before 2.1 does not find this file and shows its name."""
+"""Loaded first: stops a cookiecutter before 2.6, and loads the modules that are beside it.
+
+A cookiecutter before 2.1 does not find this file, and shows its name.
+"""
+
+import importlib
+import sys
+from pathlib import Path
 
 from cookiecutter import __version__
 from cookiecutter.exceptions import FailedHookException
@@ -10,6 +17,39 @@ if [int(part) for part in __version__.split(".")[:2]] < [2, 6]:
         "pip install --upgrade cookiecutter"
     )
 
+HERE = Path(__file__).resolve().parent
+LOADED = "modules of caffe-pylayer's template"
+
+
+def take_ours():
+    """Return and take out of sys.modules what has the name of a module of ours."""
+    names = "local_extensions", "needs_cookiecutter_2_6", "template_spec"
+    found = [name for name in sys.modules if name.split(".")[0] in names]
+    return {name: sys.modules.pop(name) for name in found}
+
 
 class Enough(Extension):
-    """Does nothing: cookiecutter.json names it so that this file is loaded first."""
+    """Sees to it that the `local_extensions` of this folder is what is imported next.
+
+    cookiecutter puts a template's folder last on sys.path, and Python keeps modules by their
+    names and bytecode by time and size: another template's could win, or another version's.
+    """
+
+    def __init__(self, environment):
+        super().__init__(environment)
+        take_ours()
+        files = [
+            HERE / "local_extensions.py",
+            *sorted((HERE / "template_spec").glob("*.py")),
+        ]
+        sources = [(file, file.read_bytes()) for file in files]
+        if sys.modules.get(LOADED, (None,))[0] != sources:
+            kept = sys.dont_write_bytecode, sys.path
+            sys.dont_write_bytecode, sys.path = True, [str(HERE), *sys.path]
+            try:
+                importlib.invalidate_caches()
+                importlib.import_module("local_extensions")
+            finally:
+                sys.dont_write_bytecode, sys.path = kept
+            sys.modules[LOADED] = sources, take_ours()
+        sys.modules.update(sys.modules[LOADED][1])

@@ -7,68 +7,69 @@ import pytest
 from click.testing import CliRunner
 from cookiecutter.cli import main
 
-from local_extensions import KINDS, Refused, class_name, layer_spec, reserved_names
 from support.project import PROJECT
-from support.ways_in import DEFAULTS, WAYS, check_refusal, generate
+from support.ways_in import DEFAULTS, PROMPTS, WAYS, check_refusal, generate
+from template_spec.answers import class_name, layer_spec, reserved_names
+from template_spec.errors import AnswerError
+from template_spec.kinds import KINDS
 
-ADVICE = [  # what the refusal of an answer proposes
-    ("layer_name", "Foo-Bar", "type for example foo_bar"),
-    ("layer_name", "FocalLoss", "type for example focal_loss"),
-    ("layer_name", "../up", "type for example up"),
-    ("layer_name", "test_me", "type for example me"),
-    ("layer_name", "loss_test", "type for example loss"),
-    ("layer_name", "numpy", "type for example numpy_layer"),
-    ("layer_class", "My Layer", "type for example MyLayer"),
-    ("bottoms", "two blobs", "type for example 2 or scores,label"),
-    ("bottoms", "a,a", "name every blob once"),
-    ("tops", "bottom_0", "type for example bottom_0_out"),
-    ("param_str_keys", "x:int='1'", "type for example x:int=1"),
-    ("param_str_keys", "x:str=mean", 'type for example x:str="value"'),
+ADVICE = [  # what the refusal of an answer says to type
+    ("layer_name", "Foo-Bar", "try foo_bar"),
+    ("layer_name", "FocalLoss", "try focal_loss"),
+    ("layer_name", "../up", "try up"),
+    ("layer_name", "test_me", "try me"),
+    ("layer_name", "loss_test", "try loss"),
+    ("layer_name", "numpy", "try numpy_layer"),
+    ("layer_name", "test_numpy", "try numpy_layer"),
+    ("layer_name", "Class", "try class_layer"),
+    ("layer_name", "conftest", "try conftest_layer"),
+    ("layer_name", "", "try my_layer"),
+    ("layer_name", "x" * 65, "try " + "x" * 58),
+    ("layer_class", "My Layer", "try MyLayer"),
+    ("layer_kind", "Loss", "try loss"),
+    ("layer_kind", "learn", "try learnable"),
+    ("bottoms", "two blobs", "try 2 or scores,label"),
+    ("bottoms", "a,a", "take one of them out"),
+    ("tops", "bottom_0", "try bottom_0_out"),
+    ("param_str_keys", "x:int='1'", "try x:int=1"),
+    ("param_str_keys", "x:str=mean", "try x='mean'"),
+    ("param_str_keys", "x=1, x=2", "take one of them out"),
+    ("param_str_keys", "phase=1", "try phase_1"),
+    ("param_str_keys", "x='\u202e'", "or, in quotes, as \\u202e"),
+    ("checks", "yes", "try copied"),
 ]
 DATA = {"layer_kind": "data", "bottoms": "0", "tops": "2"}
 OF_A_KIND = [
+    ({"layer_kind": "loss", "tops": "2"}, "the kind loss has 1 top, not 2; try 1"),
+    ({"layer_kind": "loss", "tops": "a,b"}, "the kind loss has 1 top, not 2; try 1"),
+    ({"layer_kind": "loss", "bottoms": "0"}, "loss has 1 to 64 bottoms, not 0; try 2"),
+    ({"bottoms": "my_layer"}, "tops: my_layer is a bottom already"),
     (
-        {"layer_kind": "loss", "tops": "2"},
-        "tops: expected a count of 1 for the kind loss",
+        {**DATA, "bottoms": "1"},
+        "bottoms: a layer of the kind data has 0 bottoms, not 1",
     ),
-    (
-        {"layer_kind": "loss", "tops": "a,b"},
-        "tops: expected a count of 1 for the kind loss",
-    ),
-    (
-        {"layer_kind": "loss", "bottoms": "0"},
-        "bottoms: expected 1 to 64 bottoms for the kind loss",
-    ),
-    ({"bottoms": "my_layer"}, "tops: expected tops that are not bottoms"),
-    ({**DATA, "bottoms": "1"}, "bottoms: expected a count of 0 for the kind data"),
     (
         {**DATA, "param_str_keys": "batch_size"},
-        "expected the type int for batch_size of the kind",
+        "batch_size of the kind data is int, not float; try batch_size:int=16",
     ),
-    ({**DATA, "param_str_keys": "seed='x'"}, "type for example seed:int=0"),
-    (
-        {**DATA, "param_str_keys": "batch_size=0"},
-        "expected batch_size from 1 to 960, got 0",
-    ),
+    ({**DATA, "param_str_keys": "seed='x'"}, "try seed:int=0"),
+    ({**DATA, "param_str_keys": "batch_size=0"}, "batch_size is 0, not from 1 to 960"),
     (
         {**DATA, "param_str_keys": "batch_size=961"},
-        "expected batch_size from 1 to 960, got 961",
+        "batch_size is 961, not from 1 to 960; try batch_size=1",
     ),
+    ({**DATA, "param_str_keys": "samples=15"}, "batch_size is 16, not from 1 to 15"),
+    ({**DATA, "param_str_keys": "seed=-1"}, "seed is -1, not from 0 to 4294967295"),
     (
-        {**DATA, "param_str_keys": "samples=15"},
-        "expected batch_size from 1 to 15, got 16",
+        {**DATA, "param_str_keys": "samples=10000000000"},
+        "samples is 10000000000, not from 1 to 2000000",
     ),
-    (
-        {**DATA, "param_str_keys": "seed=-1"},
-        "expected seed from 0 to 4294967295, got -1",
-    ),
-    ({**DATA, "param_str_keys": "samples=10000000000"}, "samples from 1 to 2000000"),
 ]
 
 
 @pytest.mark.parametrize("variable, answer, words", ADVICE)
 def test_a_refusal_says_what_to_do(variable, answer, words):
-    with pytest.raises(Refused, match=re.escape(words)):
+    with pytest.raises(AnswerError, match=re.escape(words)):
         spec(**{variable: answer})
 
 
@@ -99,7 +100,9 @@ def test_good_answers_generate_at_every_way_in(way, tmp_path, capfd):
     outcome = generate(way, answers, tmp_path)
     assert outcome.exit_code == 0, outcome.output
     assert (outcome.out / "focal" / "focal.py").read_text().count("class Focal(") == 1
-    assert len(capfd.readouterr().out.strip().splitlines()) == 3
+    said = capfd.readouterr().out
+    assert "cd " in said and "focal && python3 -m pytest" in said
+    assert said.endswith("  param_str has x1 (int), x2 (int).\n")
 
 
 def spec(**answers):
@@ -199,6 +202,15 @@ def test_keys_of_data_and_those_of_the_answers(answer, expected):
         ]),
         ("l=[null, true]", [("l", "list", False, [None, True])]),
         ("x : int = 3", [("x", "int", False, 3)]),
+        ("x=1,", [("x", "int", False, 1)]),
+        ("x=1,\n\ty=2", [("x", "int", False, 1), ("y", "int", False, 2)]),
+        ("x=1, X=2", [("x", "int", False, 1), ("X", "int", False, 2)]),
+        ("l=[null, 'a', {'k': true}]", [("l", "list", False, [None, "a", {"k": True}])]),
+        (r's="a\/b"', [("s", "str", False, "a/b")]),
+        (r's="\ud83d\ude00"', [("s", "str", False, "\U0001f600")]),
+        (r"s='\u202e'", [("s", "str", False, "\u202e")]),
+        ("x=0xff, y=(1)", [("x", "int", False, 255), ("y", "int", False, 1)]),
+        ("x:float=" + "9" * 300, [("x", "float", False, 1e300)]),
     ],
 )  # fmt: skip
 def test_param_str_keys(answer, expected):
@@ -228,11 +240,11 @@ def test_reserved_names_do_not_depend_on_what_is_installed():
 def test_every_kind_is_offered_with_a_sentence_and_has_its_file():
     settings = json.loads((PROJECT / "cookiecutter.json").read_text())
     prompts = settings["__prompts__"]
-    assert settings["layer_kind"] == list(KINDS)
-    assert set(prompts["layer_kind"]) == {"__prompt__", *KINDS}
-    assert (
-        {name for name in settings if name[0] != "_"} == set(prompts) == set(DEFAULTS)
-    )
+    assert [name for name in settings if name[0] != "_"] == list(prompts) == PROMPTS
+    _, *lines, _ = prompts["layer_kind"].splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [
+        [name, kind.sentence] for name, kind in KINDS.items()
+    ]
     for kind in KINDS:
         assert (PROJECT / "templates" / f"{kind}.jinja").exists()
         assert (
@@ -246,5 +258,5 @@ def test_defaults_follow_the_answers_before(bake):
     fragment = (folder / "focal_loss.prototxt").read_text()
     for line in ['layer: "FocalLossLayer"', 'bottom: "bottom_1"', 'top: "focal_loss"']:
         assert line in fragment
-    with pytest.raises(Refused):
+    with pytest.raises(AnswerError):
         spec(layer_name="focal_loss", bottoms="focal_loss")

@@ -7,14 +7,13 @@ import yaml
 
 from support.ways_in import (
     DEFAULTS,
+    PROMPTS,
     WAYS,
     at_prompt,
     check_refusal,
     generate,
-    in_config_file,
     in_replay,
     on_command_line,
-    through_the_api,
 )
 
 CORPUS = yaml.safe_load(Path(__file__).with_name("bad_answers.yaml").read_text())
@@ -35,25 +34,16 @@ def whole(answer):
 
 
 def can_be_given(way, variable, answer):
-    """Whether this answer can come this way; cookiecutter itself asks for the kind in some."""
-    if (
-        variable == "layer_kind"
-    ):  # where cookiecutter offers a choice, it refuses by itself
-        return way is in_replay
+    """Whether this answer can come this way."""
+    if way is at_prompt:  # which takes an empty line for the default, and strips
+        if variable not in PROMPTS or not isinstance(answer, str):
+            return False
+        return answer.strip() == answer != "" and "\n" not in answer
     if way is on_command_line:
         return isinstance(answer, str)
-    if way is at_prompt:  # which takes an empty line for the default, and strips
-        return (
-            isinstance(answer, str)
-            and answer.strip() == answer != ""
-            and "\n" not in answer
-        )
-    if way in (
-        in_config_file,
-        through_the_api,
-    ):  # where a number is text, a list offers choices
-        return isinstance(answer, (str, bool)) or (isinstance(answer, list) and answer)
-    return True
+    if isinstance(answer, float):  # which cookiecutter makes text
+        return way is in_replay or variable not in PROMPTS
+    return answer != []
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -75,6 +65,7 @@ def test_bad_answers_are_refused(way, variable, tmp_path, monkeypatch, record_pr
                 wrong.append((ascii(answer)[:60], expected, lines[-1:]))
     record_property("count", ["answers", way.__name__, given - len(wrong), given])
     assert wrong == []
+    assert given > 0 or (way is at_prompt and variable not in PROMPTS)
     assert not list(tmp_path.rglob("executed"))
 
 
@@ -82,3 +73,4 @@ def test_the_corpus_covers_every_prompt():
     answers = [(variable, repr(answer)) for variable, _, answer in BAD]
     assert len(answers) == len(set(answers)) > 600
     assert set(CORPUS) == set(DEFAULTS)
+    assert all(answers for groups in CORPUS.values() for answers in groups.values())

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from local_extensions import MODULE_NAMES
 from support.project import PROJECT
+from template_spec.answers import MODULE_NAMES
 from template_spec.kinds import KINDS
 
 LAYERS = {

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from local_extensions import layer_spec
 from support.ways_in import DEFAULTS
+from template_spec.answers import layer_spec
 
 KEYS = (
     "i=3, f=0.5, g:float=2, b=true, s='größe \"\"\"漢``|\" 😀 \\'{}\\' \\\\ \\n', "

@@ -11,15 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from local_extensions import (
-    DELIMITERS,
-    KINDS,
-    LAYER_ATTRIBUTES,
-    WORDS,
-    builtin_names,
-    reserved_names,
-)
 from support.project import PROJECT
+from template_spec.answers import DELIMITERS, reserved_names
+from template_spec.keys import KEYWORDS, LAYER_ATTRIBUTES
+from template_spec.kinds import KINDS
 
 SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
 TYPES = {
@@ -66,6 +61,14 @@ def layer_names(draw):
     return "_".join(words + draw(st.lists(WORD, max_size=3)))
 
 
+def is_no_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
 @st.composite
 def blobs(draw, counts, taken):
     """A count or names, as an answer, and how many that are."""
@@ -73,8 +76,8 @@ def blobs(draw, counts, taken):
         count = draw(st.sampled_from([counts[0], counts[-1], min(counts[-1], 3)]))
         return str(count), []
     few = st.lists(
-        BLOB.filter(lambda blob: not blob.isdigit() and blob.lower() not in taken),
-        min_size=max(1, counts[0]), max_size=min(4, counts[-1]), unique_by=str.lower,
+        BLOB.filter(lambda blob: is_no_number(blob) and blob not in taken),
+        min_size=max(1, counts[0]), max_size=min(4, counts[-1]), unique=True,
     )  # fmt: skip
     names = draw(few)
     return draw(st.sampled_from([",", ", "])).join(names), names
@@ -85,10 +88,10 @@ def keys(draw):
     """An answer to param_str_keys, and the values that setup must find."""
     names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True, alphabet=st.characters(
         max_codepoint=127)).filter(
-        lambda name: name not in WORDS | LAYER_ATTRIBUTES | {"batch_size", "samples", "seed"}
+        lambda name: name not in KEYWORDS | LAYER_ATTRIBUTES | {"batch_size", "samples", "seed"}
         and not name.startswith("__"))  # fmt: skip
     pieces, values = [], {}
-    for name in draw(st.lists(names, max_size=4, unique_by=str.lower)):
+    for name in draw(st.lists(names, max_size=4, unique=True)):
         kind = draw(st.sampled_from(list(VALUES)))
         if draw(st.integers(0, 4)) == 0:
             pieces.append(name if kind == "float" else f"{name}:{kind}")
@@ -97,7 +100,7 @@ def keys(draw):
         value = draw(VALUES[kind])
         written = draw(st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False),
                                         repr(value)]))  # fmt: skip
-        if re.search("<[<%#]|[\x7f-\x9f]", written):
+        if re.search("<[<%#]", written) or not written.isprintable():
             written = json.dumps(value)
         typed = draw(st.booleans()) or type(value) is not TYPES[kind]
         pieces.append(f"{name}:{kind}={written}" if typed else f"{name} = {written}")
@@ -109,7 +112,7 @@ def keys(draw):
 def answers(draw):
     """Answers that the grammar allows, and the values of the keys."""
     kind = draw(st.sampled_from(list(KINDS)))
-    avoid = WORDS | builtin_names() | reserved_names()
+    avoid = KEYWORDS | reserved_names()
     name = draw(layer_names().filter(
         lambda n: n not in avoid and len(n) <= 64 and not n.startswith("test_")
         and not n.endswith("_test") and n != "conftest"))  # fmt: skip
@@ -117,7 +120,7 @@ def answers(draw):
     bottoms, names = (
         draw(blobs(KINDS[kind].bottoms, automatic)) if kind != "data" else ("0", [])
     )
-    taken = {blob.lower() for blob in names} | {f"bottom_{i}" for i in range(64)}
+    taken = {*names, *(f"bottom_{i}" for i in range(64))}
     tops, _ = draw(blobs(KINDS[kind].tops, taken))
     text, values = draw(keys())
     given = {"layer_name": name, "layer_kind": kind, "bottoms": bottoms, "tops": tops}
