@@ -202,8 +202,13 @@ def check(request):
 
 
 def is_strict(config):
-    """Whether pytest was started with --strict, an option of its own."""
+    """Whether pytest was started with --strict, an option of its own.
+
+    Before pytest 6.1 it is another name of --strict-markers.
+    """
+    if config.getoption("strict", config.getoption("strict_markers", False)):
+        return True
     try:
-        return bool(config.getoption("strict", False) or config.getini("strict"))
+        return bool(config.getini("strict"))
     except (KeyError, ValueError):  # an older pytest has no such setting
         return False

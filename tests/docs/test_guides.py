@@ -250,7 +250,7 @@ def functions(file):
 
 
 def sentences(node):
-    """Return the sentences in a function's source, as regular expressions."""
+    """Return the sentences in the source of a function or module, as regular expressions."""
     docstring = ast.get_docstring(node, clean=False)
     texts = [getattr(part, "value", None) for part in ast.walk(node)]
     return {
@@ -280,6 +280,19 @@ def test_gradient_guide_explains_every_diagnosis():
     for function, told in diagnoses().items():
         assert told, function
         assert [text for text in told if not re.search(text, table)] == []
+
+
+def test_gradient_guide_explains_only_what_is_said():
+    files = [
+        CHECKS / f"{name}.py" for name in ("checks", "diagnosis", "gradient", "subject")
+    ]
+    said = set().union(*(sentences(ast.parse(file.read_text())) for file in files))
+    told = messages("gradient.md")
+    assert told
+    for message in told:
+        parts = [text for text in said if re.search(text, message)]
+        known = max(len(re.sub(r"\.\*|\\", "", text)) for text in parts)
+        assert known > len(message) / 3, message
 
 
 def test_chinese_gradient_guide_explains_the_same_messages():

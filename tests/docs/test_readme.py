@@ -51,9 +51,20 @@ def test_kinds(name):
         assert shown == text
 
 
-def test_checks():
-    names = [name for name, _, _ in checks.CHECKS]
-    assert named(section(REFERENCE, "The checks")) == names
+@pytest.mark.parametrize("kind, part", [("fault", 0), ("advice", 1)])
+def test_checks(kind, part):
+    tables = section(REFERENCE, "The checks").split("is *advice*")
+    assert len(tables) == 2
+    names = [name for name, _, _, its_kind in checks.CHECKS if its_kind == kind]
+    assert names
+    assert named(tables[part]) == names
+
+
+def test_arguments_of_check():
+    source = (PROJECT / "caffe_pylayer" / "checks" / "pytest_plugin.py").read_text()
+    arguments = re.findall(r"^        (\w+)=(?:None|False),$", source, re.M)
+    shown = re.findall(r"^\| `(\w+)=", section(REFERENCE, "The checks"), re.M)
+    assert ["expected_tops", *shown] == arguments
 
 
 def test_options_of_pytest():
