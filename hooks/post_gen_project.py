@@ -92,7 +92,10 @@ def say_what_next(folder):
 
 
 if COPIED:
-    copy_checks()
+    try:
+        copy_checks()
+    except OSError as error:
+        sys.exit(f"cannot copy the checks: {error}")
 os.chmod(
     "activate.sh", os.stat("activate.sh").st_mode | 0o111
 )  # a zip does not keep the x
