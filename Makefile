@@ -49,7 +49,7 @@ bench: $(VENV)/test
 	$(VENV)/bin/python -B benchmarks/bench.py $(ARGS)
 
 audit: $(VENV)/new
-	@$(VENV)/bin/python scripts/audit "$(DIR)" $(ARGS)
+	@$(VENV)/bin/python caffe_pylayer audit "$(DIR)" $(ARGS)
 
 docs: $(VENV)/docs
 	$(VENV)/bin/python scripts/docs

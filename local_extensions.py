@@ -56,7 +56,7 @@ def checked_name(answers, given):
     A replay comes here unchecked. In `given`, from before the prompts, a list is still a list.
     """
     for variable in CHECKS:
-        if variable not in answers:  # this is no folder, but an answer like its name
+        if variable not in answers:  # an answer is rendered here, not the folder
             refuse_delimiters("an answer", FOLDER)
         if isinstance(given.get(variable), list):
             text_of(given, variable)

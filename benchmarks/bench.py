@@ -26,7 +26,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.append(str(PROJECT / "tests"))
 
-from mutants import MUTANTS, STUBS  # noqa: E402
+from checks.mutants import MUTANTS, STUBS  # noqa: E402
 
 README = PROJECT / "benchmarks" / "README.md"
 KINDS = ("identity", "loss", "learnable", "data", "metric")
@@ -96,6 +96,7 @@ class Workshop:
                 "--output-dir",
                 str(folder.parent),
             ]
+            answers = {"checks": "installed", **answers}
             command += [f"{key}={value}" for key, value in answers.items()]
             subprocess.run(
                 [*command, f"layer_name={name}"], stdout=subprocess.DEVNULL, check=True
@@ -117,9 +118,7 @@ class Workshop:
 def plant(source, folder, edits):
     """Copy a layer's folder into another and edit its module; @ is what stood there."""
     target = folder / source.name
-    shutil.copytree(
-        source, target, ignore=shutil.ignore_patterns("harness", "__pycache__")
-    )
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     module = target / f"{source.name}.py"
     text = module.read_text(encoding="utf-8")
     for before, after in edits:
@@ -257,13 +256,9 @@ def bare_template(folder):
 def without_hooks(folder):
     """Copy this template without its hooks."""
     folder.mkdir()
-    for path in (
-        *PROJECT.glob("*.json"),
-        *PROJECT.glob("*.py"),
-        *PROJECT.glob("*_names.txt"),
-    ):
+    for path in (*PROJECT.glob("*.json"), *PROJECT.glob("*.py")):
         shutil.copy(path, folder)
-    for name in ("templates", "<<cookiecutter.layer_name>>"):
+    for name in ("template_spec", "templates", "<<cookiecutter.layer_name>>"):
         shutil.copytree(PROJECT / name, folder / name)
     return folder
 

@@ -27,7 +27,7 @@ def check(layer_net, wanted, arrays, method, rng, stop):
     """Return where a gradient is first found wrong, as a text, or None.
 
     Args:
-        layer_net: a harness.net.LayerNet.
+        layer_net: a caffe_pylayer.checks.net.LayerNet.
         wanted: for each bottom whether it gets a gradient.
         arrays: the bottoms.
         method: a row of METHODS.

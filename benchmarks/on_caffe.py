@@ -18,11 +18,11 @@ import traceback
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TESTS = os.path.join(os.path.dirname(HERE), "<<cookiecutter.layer_name>>", "tests")
-sys.path[:0] = [HERE, TESTS]
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import exhaustive  # noqa: E402
-from harness import checks, engine, net, prototxt  # noqa: E402
+
+from caffe_pylayer.checks import checks, engine, net, prototxt  # noqa: E402
 
 OURS = "ours, check gradient"
 OURS_ALL = "ours, all checks"
@@ -53,7 +53,7 @@ class Layer:
         )
 
     def subject(self, caffe, seed=0, make_bottoms=None):
-        """Return the harness's Subject."""
+        """Return the checks' Subject."""
         fragment = net.Fragment(self.path)
         bottoms = make_bottoms or self.make_bottoms
         return checks.Subject(caffe, fragment, bottoms, self.expected_tops, seed)
@@ -76,7 +76,7 @@ def counted(caffe, layer):
 
 
 def run_ours(names):
-    """Return a function that runs these checks of the harness, or all that apply."""
+    """Return a function that runs these of our checks, or all that apply."""
 
     def run(caffe, layer, seed, stop):
         for name in names or checks.names(layer.path):
@@ -117,7 +117,7 @@ METHODS.update((name, run_exhaustive(row)) for name, row in exhaustive.METHODS.i
 
 
 def verdict(layer, method, seed=0, stop=False):
-    """Run a method on a layer, in a child process as the harness does: a dict.
+    """Run a method on a layer, in a child process as the plugin does: a dict.
 
     An exception counts as found, and so does an abort; `stop` ends at the first error.
     """

@@ -13,18 +13,6 @@ if (
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def put_python_first():
-    """Let no file in the current folder or on PYTHONPATH pass for a module of Python's own.
-
-    A layer's folder is on PYTHONPATH, and what somebody calls random.py or json.py there is none.
-    """
-    late = sys.path[:1] + list(
-        filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    )
-    late = [os.path.abspath(entry) for entry in late]
-    sys.path.sort(key=lambda entry: os.path.abspath(entry) in late)
-
-
 def main():
     """Run the command; return the exit code."""
     try:
@@ -32,9 +20,9 @@ def main():
     except OSError:
         sys.exit("caffe-pylayer: the current folder was deleted: change to another one")
     sys.dont_write_bytecode = True
-    import caffe_pylayer  # noqa: F401, from where it is now
+    from caffe_pylayer.commands import search_path
 
-    put_python_first()
+    search_path.put_python_first()
     from caffe_pylayer.commands import command_line
 
     return command_line.main(sys.argv[1:])

@@ -1,4 +1,4 @@
-# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see harness/__init__.py
+# From caffe-pylayer, (c) 2026 its authors, BSD 2-Clause license: see harness/
 # ruff: noqa
 """Loads the checks in harness/: pytest's fixture `check`, and its options."""
 

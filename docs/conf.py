@@ -10,10 +10,13 @@ from pygments.lexers.special import TextLexer
 from sphinx.search.en import SearchEnglish
 
 PAGES = {
-    "Guides": ["loss", "loss.zh", "data", "gradient", "team", "caffe"],
+    "Guides": ["loss", "loss.zh", "data", "gradient", "gradient.zh", "team", "caffe"],
     "Project": [
+        "reference",
         "README <../README>",
         "../CONTRIBUTING",
+        "../SECURITY",
+        "../CHANGELOG",
         "../examples/README",
         "../benchmarks/README",
     ],
@@ -22,7 +25,7 @@ PAGES = {
 project = html_title = "caffe-pylayer"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "README.md", "CONTRIBUTING.md", "*/README.md"]
+include_patterns = ["docs/*.md", "*.md", "*/README.md"]
 exclude_patterns = [".*", "layers", "site", "tests", "<*", "{*"]
 myst_heading_anchors = 6
 html_theme = "furo"

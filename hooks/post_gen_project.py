@@ -2,7 +2,7 @@
 
 import sys
 
-# The folder for temporary files, where anybody may have left a module, comes first.
+# The first folder is that of temporary files, where anybody may have left a module.
 if not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 import os
@@ -84,10 +84,7 @@ def say_what_next(folder):
     try:
         sys.stdout.reconfigure(errors="backslashreplace")
         print("\n".join(lines), flush=True)
-    except (
-        AttributeError,
-        OSError,
-    ):  # there is no output, nobody reads it, or the disk is full
+    except (AttributeError, OSError):  # no output, no reader, or a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -96,9 +93,8 @@ if COPIED:
         copy_checks()
     except OSError as error:
         sys.exit(f"cannot copy the checks: {error}")
-os.chmod(
-    "activate.sh", os.stat("activate.sh").st_mode | 0o111
-)  # a zip does not keep the x
+# A zip does not keep the x.
+os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 destination = final_folder()
 if destination:
     say_what_next(destination)

@@ -20,7 +20,9 @@ def to_source(value, indent=8, used=0):
     else:
         opening, closing = "[", "]"
         starts, values = [""] * len(value), list(value)
-    items = [start + to_source(item, 0, -1000000) for start, item in zip(starts, values)]
+    items = [
+        start + to_source(item, 0, -1000000) for start, item in zip(starts, values)
+    ]
     whole = opening + ", ".join(items) + closing
     if used + len(whole) <= WIDTH or not values:
         return whole

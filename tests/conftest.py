@@ -138,7 +138,10 @@ def own_tests(request, tmp_path_factory):
             ]
             command.append("caffe")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=PROJECT, text=True, **pipes)
+        environment = {**os.environ, "CI": ""}  # where pytest would say all of it twice
+        return subprocess.Popen(
+            command, cwd=PROJECT, text=True, env=environment, **pipes
+        )
 
     def run(engine, folder, *arguments, installed=False, paths=(), **environment):
         if engine not in processes:

@@ -16,7 +16,18 @@ import traceback
 
 import numpy as np
 
-from . import diagnosis, double, engine, example, gradient, net, plot, sources, standin
+from . import (
+    advice,
+    diagnosis,
+    double,
+    engine,
+    example,
+    gradient,
+    net,
+    plot,
+    sources,
+    standin,
+)
 from .net import CheckFailed
 from .subject import (
     BATCHES,
@@ -25,7 +36,6 @@ from .subject import (
     TABLE_ROWS,
     CheckSkipped,
     Subject,
-    all_equal,
     assert_same,
     show,
 )
@@ -60,18 +70,7 @@ def check_shapes(subject):
     """Every top has a shape and finite numbers at every batch size."""
     for batch in BATCHES:
         arrays = subject.bottoms(batch)
-        layer_net = subject.net(arrays)
-        for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
-            if not top.size:
-                raise CheckFailed(
-                    "batch %d: top %s has no elements, its shape is %s"
-                    % (batch, name, top.shape)
-                )
-            if not np.all(np.isfinite(top)):
-                where = tuple(np.argwhere(~np.isfinite(top))[0])
-                raise CheckFailed(
-                    "batch %d: top %s is %s at %s" % (batch, name, top[where], where)
-                )
+        assert_filled(subject, subject.net(arrays), arrays, "batch %d: " % batch)
 
 
 def check_forward(subject):
@@ -104,6 +103,10 @@ def check_forward_of(subject, arrays, others):
             what + " gave another top for the same bottoms:", run.tops, found, first
         )
         subject.forward(layer_net, others)
+    what = "forward after one on other bottoms gave another top than in a new net:"
+    fresh = subject.forward(subject.fresh_net(others), others)
+    subject.forward(layer_net, arrays)
+    assert_same(what, layer_net.tops, subject.forward(layer_net, others), fresh)
     larger = subject.bottoms(BATCHES[1])
     for second, bottoms in ((other_net, others), (subject.net(larger), larger)):
         subject.forward(layer_net, arrays)
@@ -166,38 +169,47 @@ def check_batch(subject):
 def check_expected_tops(subject):
     """Forward gives what the author's expected_tops says."""
     for draw, batch in enumerate(BATCHES):
-        arrays = subject.bottoms(batch, draw)
-        layer_net = subject.net(arrays)
-        tops = subject.forward(layer_net, arrays)
-        for name, top, expected in zip(
-            layer_net.tops, tops, subject.expected(layer_net, arrays)
-        ):
-            if expected is None:
-                continue
-            expected = np.asarray(expected, np.float64)
-            if expected.size == top.size == 1:
-                expected = expected.reshape(top.shape)
-            if expected.shape != top.shape:
-                raise CheckFailed(
-                    "top %s has the shape %s, expected_tops says %s"
-                    % (name, top.shape, expected.shape)
-                )
-            tolerance = 1e-4 * np.abs(expected) + 3e-6 * np.max(np.abs(expected))
-            assert_same(
-                "forward and expected_tops differ in top",
-                [name],
-                [top],
-                [expected],
-                [tolerance + 1e-7],
-                ("forward", "expected"),
+        if not assert_expected(subject, batch, draw):
+            raise CheckSkipped(
+                "expected_tops returns None: the values of the tops are unchecked"
             )
+
+
+def assert_expected(subject, batch, draw):
+    """Raise CheckFailed unless forward gives expected_tops; return if there are some."""
+    arrays = subject.bottoms(batch, draw)
+    layer_net = subject.net(arrays)
+    tops = subject.forward(layer_net, arrays)
+    wanted = subject.expected(layer_net, arrays)
+    for name, top, expected in zip(layer_net.tops, tops, wanted or ()):
+        if expected is None:
+            continue
+        expected = np.asarray(expected, np.float64)
+        if expected.size == top.size == 1:
+            expected = expected.reshape(top.shape)
+        if expected.shape != top.shape:
+            raise CheckFailed(
+                "top %s has the shape %s, expected_tops says %s"
+                % (name, top.shape, expected.shape)
+            )
+        what = "batch %d: forward and expected_tops differ in top" % batch
+        assert_close(what, name, top, expected, ("forward", "expected"))
+    return wanted is not None
+
+
+def assert_close(what, name, found, expected, columns):
+    """Raise CheckFailed unless an array is the expected one, but for rounding."""
+    expected = np.asarray(expected, np.float64)
+    largest = np.max(np.abs(expected)) if expected.size else 0.0
+    tolerance = 1e-4 * np.abs(expected) + 3e-6 * largest + 1e-7
+    assert_same(what, [name], [found], [expected], [tolerance], columns)
 
 
 def check_gradient(subject):
     """Backward gives the slopes of forward, for each wanted bottom and each weight."""
     unmeasured = []
     for draw in range(DRAWS):
-        unmeasured += check_gradient_of(subject, draw)
+        unmeasured += check_gradient_of(subject, draw, BATCHES[draw % len(BATCHES)])
     for name in unmeasured:
         if unmeasured.count(name) == DRAWS:
             raise CheckSkipped(
@@ -206,10 +218,9 @@ def check_gradient(subject):
             )
 
 
-def check_gradient_of(subject, draw):
+def check_gradient_of(subject, draw, batch):
     """Check the gradients at one draw of bottoms; return names that have only kinks."""
     unmeasured = []
-    batch = BATCHES[draw % len(BATCHES)]
     arrays = subject.bottoms(batch, draw)
     layer_net = subject.net(arrays)
     if draw:
@@ -231,7 +242,17 @@ def check_gradient_of(subject, draw):
     values = arrays + [weight.data.copy() for weight in layer_net.weights]
     checked = subject.checked(layer_net)
     doubles = doubles_of(subject, layer_net, arrays, top_diffs)
+    known = subject.expected_diffs(layer_net, arrays, top_diffs)
     for i in checked:
+        if i < len(arrays) and known[i] is not None:
+            assert_close(
+                "backward and expected_diffs differ in the diff of",
+                layer_net.variables[i],
+                diffs[i],
+                known[i],
+                ("backward", "expected"),
+            )
+            continue
         name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
         point = gradient.Point(
             run, values[i], diffs[i], tops, top_diffs, subject.rng, mistaken
@@ -250,6 +271,7 @@ def check_gradient_of(subject, draw):
             continue
         lines = [gradient_table(name, found)]
         if found.numeric is not None:
+            subject.forward(layer_net, arrays)
             again = layer_net.backward(others, subject.diffs_like(arrays))[i]
             rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
             numbers = numbers_of(subject.fragment, batch, values[i])
@@ -397,7 +419,7 @@ def check_propagate_down(subject):
                 assert_same(
                     what + "another gradient of", [name], [found[i]], [diffs[i]]
                 )
-            else:
+            elif i not in layer_net.in_place:
                 kept, columns = garbage[i].astype(np.float32), ("after", "before")
                 assert_same(
                     what + "backward wrote the diff of",
@@ -421,78 +443,62 @@ def combinations(wanted):
     return [[i in some for i in range(len(wanted))] for some in chosen]
 
 
-def check_counts(subject):
-    """Another number of bottoms or tops is refused, or it makes a difference."""
-    arrays, tops = subject.bottoms(BATCHES[0]), len(subject.fragment.tops)
-    reference = subject.forward(subject.net(arrays), arrays)
-    extra = arrays[-1] if arrays else np.zeros((BATCHES[0], 3), np.float32)
-    for changed in (arrays + [extra], arrays[:-1]):
-        if len(changed) != len(arrays):
-            what = "%d bottoms instead of %d" % (len(changed), len(arrays))
-            assert_refused(what, subject, changed, tops, reference)
-    for count in (tops + 1, tops - 1):
-        what = "%d tops instead of %d" % (count, tops)
-        assert_refused(what, subject, arrays, count, reference)
+def check_test_phase(subject):
+    """A layer of TRAIN also works in TEST, at every batch size, and fills its tops."""
+    for batch in BATCHES:
+        arrays = subject.bottoms(batch)
+        layer_net = subject.net(arrays, phase=1)
+        assert_filled(subject, layer_net, arrays, "in TEST, batch %d: " % batch)
 
 
-def assert_refused(what, subject, arrays, tops, reference):
-    """Raise CheckFailed if the layer takes these counts and does not use them."""
+def assert_filled(subject, layer_net, arrays, what):
+    """Raise CheckFailed unless forward gives every top finite numbers, all of them.
+
+    The tops hold NaN before: Caffe does not clear them.
+    """
+    for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
+        if not top.size:
+            text = "%stop %s has no elements, its shape is %s"
+            raise CheckFailed(text % (what, name, top.shape))
+        if name not in layer_net.bottoms:
+            layer_net.net.blobs[name].data[...] = np.nan
+    for name, top in zip(layer_net.tops, subject.forward(layer_net, arrays)):
+        if not np.all(np.isfinite(top)):
+            where = np.argwhere(~np.isfinite(top))[0]
+            text = "%stop %s is %s at %s: forward must write finite numbers everywhere"
+            value = top[tuple(where)]
+            raise CheckFailed(text % (what, name, value, show(where)))
+
+
+def check_batch_of_one(subject):
+    """A batch of one works, or is refused with a ValueError; its gradient is right."""
     try:
-        layer_net = subject.net(arrays, tops=tops)
-        used = [layer_net.net.blobs[top].count for top in layer_net.tops]
-        found = subject.forward(layer_net, arrays) if all(used) else []
-        if len(arrays) > len(subject.fragment.bottoms):
-            moved = [arrays[:-1] + [arrays[-1] + shift] for shift in (1, -1)]
-            moved = [subject.forward(subject.net(m, tops=tops), m) for m in moved]
-            used = [any(not all_equal(found, other) for other in moved)]
-        elif len(arrays) < len(subject.fragment.bottoms):
-            used = [not all_equal(found, reference)]
-    except Exception:
+        arrays = subject.bottoms(1)
+    except Exception as error:
+        raise CheckSkipped("make_bottoms gives no batch of one: %s" % error)
+    try:
+        layer_net = subject.net(arrays)
+        tops = subject.forward(layer_net, arrays)
+    except ValueError:
         return
-    if not all(used):
+    if not all(np.all(np.isfinite(top)) for top in tops):
+        subject.advise("a batch of one gives tops that are not finite")
+        return
+    assert_expected(subject, 1, 0)
+    if wants_gradient(subject.fragment):
+        check_gradient_of(subject, 0, 1)
+
+
+def check_loss_weight(subject):
+    """A loss has a loss_weight, or else Caffe does not train on it."""
+    arrays = subject.bottoms(BATCHES[0])
+    tops = subject.forward(subject.net(arrays), arrays)
+    if all(top.size == 1 for top in tops) and max(array.size for array in arrays) > 1:
         raise CheckFailed(
-            "the layer takes %s and ignores it: setup must check the counts" % what
+            "Caffe does not train on it: its top is one number and the prototxt has no "
+            "loss_weight. Write loss_weight: 1 for a loss; for a number to watch, "
+            "propagate_down: false for each bottom"
         )
-
-
-# What stands in for a value of another type; no conversion takes it by accident.
-MISTYPED = ((bool, "no"), ((int, float), {}), (list, 7), (dict, 7), (object, []))
-
-
-def check_param_str(subject):
-    """Unknown and mistyped keys are refused; a missing one is, or is not needed."""
-    fragment, arrays = subject.fragment, subject.bottoms(BATCHES[0])
-    cases = [("the unknown key no_such_key", dict(fragment.params, no_such_key=1))]
-    for key, value in fragment.params.items():
-        other = next(other for kind, other in MISTYPED if isinstance(value, kind))
-        cases.append(
-            (
-                "%r for %r instead of %r" % (other, str(key), value),
-                dict(fragment.params, **{str(key): other}),
-            )
-        )
-    for what, params in cases:
-        try:
-            layer_net = subject.net(arrays, layer=fragment.with_params(params))
-            subject.forward(layer_net, arrays)
-        except Exception:
-            continue
-        raise CheckFailed("param_str with %s was taken: expected an exception" % what)
-    for key in fragment.params:
-        params = dict(fragment.params)
-        del params[key]
-        try:
-            layer_net = subject.net(arrays, layer=fragment.with_params(params))
-        except Exception:
-            continue
-        try:
-            subject.forward(layer_net, arrays)
-        except Exception as error:
-            raise CheckFailed(
-                "param_str without %r loads and fails in forward: "
-                "expected an exception from setup, or a default (%s: %s)"
-                % (str(key), type(error).__name__, error)
-            )
 
 
 def always(fragment):
@@ -515,31 +521,60 @@ def wants_gradient(fragment):
     return any(fragment.wanted) or has_weights(fragment)
 
 
-# name of the check, its function, whether it applies to a fragment
+def has_keys(fragment):
+    return bool(fragment.params)
+
+
+def works_in_both(fragment):
+    return fragment.phase == 0 and not fragment.layer.all("include")
+
+
+FAULT, ADVICE = "fault", "advice"  # what a check that fails is: wrong in Caffe, or not
+
+# name of the check, its function, whether it applies to a fragment, FAULT or ADVICE
 CHECKS = (
-    ("load", check_load, always),
-    ("shapes", check_shapes, always),
-    ("forward", check_forward, has_bottoms),
-    ("batch", check_batch, has_bottoms),
-    ("sequence", sources.check_sequence, is_source),
+    ("load", check_load, always, FAULT),
+    ("shapes", check_shapes, always, FAULT),
+    ("forward", check_forward, has_bottoms, FAULT),
+    ("batch", check_batch, has_bottoms, FAULT),
+    ("batch_of_one", check_batch_of_one, has_bottoms, FAULT),
+    ("test_phase", check_test_phase, works_in_both, FAULT),
+    ("sequence", sources.check_sequence, is_source, ADVICE),
     (
         "phases",
         sources.check_phases,
         lambda f: is_source(f) and not f.layer.all("include"),
+        ADVICE,
     ),
-    ("ranks", sources.check_ranks, lambda f: is_source(f) and f.phase == 0),
+    ("ranks", sources.check_ranks, lambda f: is_source(f) and f.phase == 0, ADVICE),
     (
         "batch_size",
         sources.check_batch_size,
         lambda f: is_source(f) and "batch_size" in f.params,
+        ADVICE,
     ),
-    ("expected_tops", check_expected_tops, always),
-    ("gradient", check_gradient, wants_gradient),
-    ("propagate_down", check_propagate_down, wants_gradient),
-    ("weights", check_weights, has_weights),
-    ("counts", check_counts, always),
-    ("param_str", check_param_str, lambda fragment: bool(fragment.params)),
-    ("example", example.check_example, example.has_example),
+    ("expected_tops", check_expected_tops, always, FAULT),
+    (
+        "loss_weight",
+        check_loss_weight,
+        lambda f: any(f.wanted) and not f.layer.all("loss_weight"),
+        FAULT,
+    ),
+    ("gradient", check_gradient, wants_gradient, FAULT),
+    ("propagate_down", check_propagate_down, wants_gradient, FAULT),
+    (
+        "force_backward",
+        advice.check_force_backward,
+        lambda f: has_bottoms(f) and not all(f.wanted),
+        ADVICE,
+    ),
+    ("weights", check_weights, has_weights, FAULT),
+    ("samples", advice.check_samples, has_bottoms, ADVICE),
+    ("edges", advice.check_edges, has_bottoms, ADVICE),
+    ("counts", advice.check_counts, always, ADVICE),
+    ("param_str", advice.check_param_str, has_keys, ADVICE),
+    ("keys", advice.check_keys, has_keys, ADVICE),
+    ("example", example.check_example, example.has_example, FAULT),
 )
 
 
@@ -549,37 +584,44 @@ def names(path):
         fragment = net.Fragment(path)
     except Exception:
         return ["load"]
-    return [name for name, _, applies in CHECKS if applies(fragment)]
+    return [name for name, _, applies, _ in CHECKS if applies(fragment)]
 
 
-def run(name, caffe, path, make_bottoms, expected_tops, seeds, pictures=None):
-    """Run one check with each seed; return [outcome, why]: pass, skip or fail.
+def run(name, caffe, path, author, seeds, pictures=None):
+    """Run one check with each seed; return [outcome, why, advice].
+
+    The outcome is pass, skip or fail, the advice a list of texts.
 
     Args:
         name: a name in CHECKS.
         caffe: the module, real or the stand-in.
         path: the fragment's file, beside the layer's module.
-        make_bottoms, expected_tops: the author's functions.
+        author: the Author, what was given to `check`.
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
     """
-    function = dict((check, function) for check, function, _ in CHECKS)[name]
-    again = ""
+    _, function, _, kind = next(row for row in CHECKS if row[0] == name)
+    again, advised = "", []
     try:
         fragment = net.Fragment(path)
         import_layer(caffe, fragment)
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            function(
-                Subject(caffe, fragment, make_bottoms, expected_tops, seed, pictures)
-            )
+            subject = Subject(caffe, fragment, author, seed, pictures)
+            try:
+                function(subject)
+            finally:
+                advised += [text for text in subject.advice if text not in advised]
     except KeyboardInterrupt:
         raise
     except CheckSkipped as reason:
-        return ["skip", str(reason)]
+        return ["skip", str(reason), advised]
     except BaseException as error:
-        return ["fail", wrapped(again + describe(error, os.path.dirname(path)))]
-    return ["pass", ""]
+        why = wrapped(again + describe(error, os.path.dirname(path)))
+        if kind is ADVICE and isinstance(error, CheckFailed):
+            return ["pass", "", advised + [why]]
+        return ["fail", why, advised]
+    return ["pass", "", advised]
 
 
 def wrapped(text):

@@ -12,7 +12,6 @@ import os
 import numpy as np
 
 from . import engine, standin
-from .net import LayerNet
 
 
 @contextlib.contextmanager
@@ -45,9 +44,10 @@ class DoubleLayer(object):
         self.top_diffs = [np.asarray(diff, np.float64) for diff in top_diffs]
         folder = os.path.dirname(os.path.abspath(subject.fragment.path))
         with engine.running("standin", folder) as caffe, double_precision():
-            subject.reseed(caffe)
-            self.net = LayerNet(caffe, subject.fragment, self.arrays)
+            self.net = subject.net(self.arrays, caffe)
             self.net.set_values(weights)
+            if subject.author.stateful:
+                self.net.keep_state()
         self.tops = self.forward(self.net, self.arrays)
         with double_precision():
             nothing = [np.zeros_like(array) for array in self.arrays]

@@ -4,13 +4,8 @@
 
 import contextlib
 import importlib
-import json
 import os
-import re
 import sys
-import tempfile
-import traceback
-import warnings
 
 from . import standin
 
@@ -105,44 +100,3 @@ def with_hint(text):
     """Return the text of an error with a line that says what to do, if one is known."""
     hints = [hint for words, hint in HINTS if words in text]
     return "\n  ".join([text] + hints[:1])
-
-
-def isolated(function):
-    """Return what function returns, run in a child process that Caffe may abort.
-
-    It returns what JSON can hold; where the child is ended it is ["fail", why].
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    read, write = os.pipe()
-    with tempfile.TemporaryFile() as log:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # fork beside idle numpy threads
-            child = os.fork()
-        if child == 0:
-            try:
-                import resource  # where there is fork, there is this
-
-                os.dup2(log.fileno(), 2)
-                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-                with os.fdopen(write, "w") as pipe:
-                    pipe.write(json.dumps(function()))
-                sys.stdout.flush()
-                sys.stderr.flush()
-            except BaseException:
-                traceback.print_exc(file=os.fdopen(2, "w", 1))
-            finally:
-                os._exit(0)
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            result = pipe.read()
-        status = os.waitpid(child, 0)[1]
-        log.seek(0)
-        lines = log.read().decode("utf-8", "replace").splitlines()
-    if result:
-        return json.loads(result)
-    reason = re.compile(r"F\d{4} .*\] |.*(Check failed|Error parsing|already exists)")
-    why = [line.split("] ", 1)[-1] for line in lines if reason.match(line)]
-    why = why or lines[-5:] or ["it did not say why"]
-    why = with_hint("\n".join(why))
-    return ["fail", "Caffe ended the process (signal %d): %s" % (status & 127, why)]

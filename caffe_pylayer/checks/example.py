@@ -21,7 +21,7 @@ def has_example(fragment):
 
 
 def check_example(subject):
-    """example/ has the layer with the blobs and keys of the prototxt, and Caffe runs it.
+    """example/ has the layer with the blobs and keys it has now, and Caffe runs it.
 
     The stand-in only compares: it has no layers but Python ones.
     """
@@ -61,7 +61,7 @@ def compare(fragment, layer):
 
 
 def run(subject, path):
-    """Load and run the net in both phases, from the layer's folder as caffe train is."""
+    """Load and run the net in both phases, from the layer's folder."""
     before = os.getcwd()
     os.chdir(os.path.dirname(os.path.dirname(path)))
     try:

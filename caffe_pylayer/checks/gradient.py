@@ -5,8 +5,8 @@
 With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <diff, u> at t = 0,
 where diff is what backward gives for v: the analytic slope. The numeric slope comes
 from differences of s. One direction tests all elements at once. Where it does not agree
-the same is done in float64, with steps so small that few kinks (abs, max) are near. Only
-where that does not agree either, elements are looked at one by one.
+the same is done in float64, with steps so small that few kinks (abs, max) are near.
+Only where that does not agree either, elements are looked at one by one.
 
 Numeric slopes have two errors, named here as in numerical analysis: that of truncation
 grows with the step (curvature, kinks), that of rounding with its inverse (float32).
@@ -344,7 +344,7 @@ class Point(object):
         return difference <= limit
 
     def part_slope(self, chosen, size, rng):
-        """Return the Slope along a random direction of the elements of these indices."""
+        """Return the Slope along a random direction of elements of these indices."""
         u = np.zeros(size.size)
         u[chosen] = size.ravel()[chosen] * rng.choice([-1, 1], len(chosen))
         return self.slope(u.reshape(size.shape))

@@ -31,6 +31,10 @@ class ChildEnded(Exception):
     """The child ended, or was ended, without a result; the message says how."""
 
 
+class TookTooLong(ChildEnded):
+    """The child was ended when its time was over."""
+
+
 def run_in_child(function, seconds, folder):
     """Return what function returns, run in a child process; JSON must hold it.
 
@@ -62,7 +66,7 @@ def run_in_child(function, seconds, folder):
         lines = log.read().decode("utf-8", "replace").splitlines()
     if status is None:
         text = "it did not end within %g s (--timeout)" % seconds
-        raise ChildEnded(text + _stood(lines, folder))
+        raise TookTooLong(text + _stood(lines, folder))
     raise ChildEnded(_why(status, lines))
 
 

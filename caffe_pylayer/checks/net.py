@@ -3,6 +3,7 @@
 """The fragment, and nets of its one layer, built the same on both engines."""
 
 import ast
+import copy
 import json
 import os
 import tempfile
@@ -13,6 +14,9 @@ from . import prototxt
 
 # Fields that place the layer in its author's net; in nets of its own they are set anew.
 PLACE = ("bottom", "top", "propagate_down", "loss_weight", "include", "exclude")
+
+
+COPY = "layer { name: 'copy of %s' type: 'Power' bottom: '%s' top: '%s' }\n"
 
 
 class CheckFailed(Exception):
@@ -58,10 +62,21 @@ class Fragment(object):
                 % (name, len(self.bottoms), len(flags))
             )
         self.wanted = [prototxt.boolean(flag) for flag in flags]
+        self.in_place = [
+            i
+            for i, pair in enumerate(zip(self.bottoms, self.tops))
+            if len(set(pair)) == 1
+        ]
         self.phase = int(
             any(rule.get("phase") == "TEST" for rule in self.layer.all("include"))
         )
         self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
+
+    def gets_diff(self, j):
+        """Whether Caffe gives top j a diff, not only others that have a loss_weight."""
+        weights = self.layer.all("loss_weight")
+        known = len(weights) == len(self.tops) and any(weights)
+        return not known or weights[j] != 0
 
     def with_params(self, params):
         """Return its message with another param_str, JSON or Python as it was."""
@@ -121,27 +136,35 @@ class LayerNet(object):
     ):
         trained = tops is None and len(arrays) == len(fragment.bottoms)
         self.bottoms = unique(fragment.bottoms, len(arrays), ())
-        self.tops = unique(
-            fragment.tops, len(fragment.tops) if tops is None else tops, self.bottoms
-        )
+        self.in_place = fragment.in_place if trained else []
+        count = len(fragment.tops) if tops is None else tops
+        self.tops = unique(fragment.tops, count, self.bottoms)
+        for i in self.in_place:
+            self.tops[i] = self.bottoms[i]
         text = ""
         message = (layer or fragment.layer).without(*PLACE)
         for i, (blob, array) in enumerate(zip(self.bottoms, arrays)):
             wanted = trained and fragment.wanted[i]
-            text += source("Parameter" if wanted else "Input", blob, array.shape)
+            kind = "Parameter" if wanted else "Input"
+            if i in self.in_place:  # a copy, or else the Parameter would be changed
+                text += source(kind, given(blob), array.shape)
+                text += COPY % (blob, given(blob), blob)
+            else:
+                text += source(kind, blob, array.shape)
             message.fields.append(("bottom", blob))
             if trained:
                 flag = "true" if (flags or fragment.wanted)[i] else "false"
                 message.fields.append(("propagate_down", prototxt.Word(flag)))
-        for blob in self.tops:
+        for j, blob in enumerate(self.tops):
             message.fields.append(("top", blob))
             if trained:
-                message.fields.append(("loss_weight", 1))
+                message.fields.append(("loss_weight", int(fragment.gets_diff(j))))
         text += str(prototxt.Message([("layer", message)]))
         text = (
             text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
         )
         self.net = load(caffe, text, fragment.phase if phase is None else phase)
+        self.state = None
         rates = [param.get("lr_mult", 1) for param in fragment.layer.all("param")]
         self.all_weights = self.net.params.get(message.get("name", ""), ())
         count = len(self.all_weights)
@@ -153,6 +176,7 @@ class LayerNet(object):
 
     def forward(self, arrays):
         """Run forward on the bottoms given; return copies of the tops in float64."""
+        self._put_back_state()
         self._fill(arrays)
         self.net.forward()
         return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
@@ -169,10 +193,10 @@ class LayerNet(object):
         the diffs are those given, the weights' zero if not given.
         """
         weight_diffs = weight_diffs or [0.0] * len(self.weights)
-        for top, diff in zip(self.tops, top_diffs):
-            self.net.blobs[top].diff[...] = diff
         for blob, diff in zip(self.bottoms, bottom_diffs):
             self.net.blobs[blob].diff[...] = diff
+        for top, diff in zip(self.tops, top_diffs):  # after: in place it is the bottom
+            self.net.blobs[top].diff[...] = diff
         for weight, diff in zip(self.weights, weight_diffs):
             weight.diff[...] = diff
         self.net.backward()
@@ -204,17 +228,40 @@ class LayerNet(object):
         """Return a view of the diff of a top."""
         return self.net.blobs[top].diff
 
+    @property
+    def layer(self):
+        """The layer's Python object."""
+        return self.net.layers[len(self.net.layers) - 1]
+
     def params(self):
         """Return self.params of the layer, with its defaults, or {}."""
-        params = getattr(self.net.layers[len(self.net.layers) - 1], "params", None)
+        params = getattr(self.layer, "params", None)
         return params if isinstance(params, dict) else {}
 
     def bottom_data(self):
-        """Return copies of the bottoms' data."""
-        return [self.net.blobs[blob].data.copy() for blob in self.bottoms]
+        """Return copies of the bottoms' data, in place of what was there before."""
+        return [self.net.blobs[blob].data.copy() for blob in self._sources()]
+
+    def keep_state(self):
+        """From now on put the layer's state back, as it is now, before each forward."""
+        self.state = copied(vars(self.layer)), self.values()
+
+    def _put_back_state(self):
+        if self.state:
+            attributes, weights = self.state
+            vars(self.layer).clear()
+            vars(self.layer).update(copied(attributes))
+            self.set_values(weights)
+
+    def _sources(self):
+        """Return for each bottom the blob that is filled."""
+        return [
+            given(blob) if i in self.in_place else blob
+            for i, blob in enumerate(self.bottoms)
+        ]
 
     def _fill(self, arrays):
-        for blob, array in zip(self.bottoms, arrays):
+        for blob, array in zip(self._sources(), arrays):
             for target in self._bottom_blobs(blob):
                 if tuple(target.shape) != array.shape:
                     target.reshape(*array.shape)
@@ -224,6 +271,22 @@ class LayerNet(object):
         """Return the blobs to fill: two for a Parameter layer, which never reshapes."""
         weights = self.net.params.get("source of " + blob)
         return [self.net.blobs[blob]] + ([weights[0]] if weights else [])
+
+
+def given(blob):
+    """Return the name of the blob that a layer in place gets a copy of."""
+    return blob + " as given"
+
+
+def copied(attributes):
+    """Return a copy of a dict of attributes; what cannot be copied is shared."""
+    copies = {}
+    for name, value in attributes.items():
+        try:
+            copies[name] = copy.deepcopy(value)
+        except Exception:  # a lock, a file, a process
+            copies[name] = value
+    return copies
 
 
 def unique(names, count, taken):

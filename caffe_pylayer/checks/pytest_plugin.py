@@ -13,6 +13,7 @@ import os
 
 import pytest
 
+SECONDS = 120  # that a check may take
 OPTIONS = (
     (
         "--caffe",
@@ -30,12 +31,25 @@ OPTIONS = (
         {"type": int, "default": 1, "help": "how many seeds to run, in turn (1)"},
     ),
     (
+        "--timeout",
+        {
+            "type": float,
+            "metavar": "SECONDS",
+            "help": "end a check that takes longer (120)",
+        },
+    ),
+    (
         "--gradient-plot",
         {"metavar": "DIR", "help": "write a picture of each gradient into DIR"},
     ),
 )
 
 
+class CaffeAdvice(pytest.PytestWarning):
+    """What is no fault in Caffe, but worth a word; with --strict it is one."""
+
+
+@pytest.hookimpl(trylast=True)  # pytest-timeout has an option of that name, too
 def pytest_addoption(parser):
     group = parser.getgroup("caffe", "Caffe Python layer")
     for name, settings in OPTIONS:
@@ -123,7 +137,7 @@ def fragment(test_file):
 @pytest.fixture
 def check(request):
     """A function of make_bottoms and expected_tops that runs one check on the layer."""
-    from . import checks, engine
+    from . import checks, engine, isolation, subject
 
     name, config = request.param, request.config
     kind, why = config.caffe_engine
@@ -131,25 +145,65 @@ def check(request):
     first = number(config, "--seed", 0)
     seeds = range(first, first + number(config, "--seeds", 1))
     pictures = config.getoption("--gradient-plot", None)
-    unloadable = config.__dict__.setdefault("caffe_unloadable", set())
+    not_run = config.__dict__.setdefault("caffe_not_run", {})
+    seconds = config.getoption("--timeout", None) or SECONDS
 
-    def run(make_bottoms, expected_tops):
+    def run(
+        make_bottoms,
+        expected_tops=None,
+        expected_diffs=None,
+        stateful=False,
+        one_solver=False,
+        prepare=None,
+    ):
+        """Run the check.
+
+        Args:
+            make_bottoms, expected_tops: the author's functions.
+            expected_diffs: function of bottoms, params and top_diffs that returns what
+                backward must give, an array for each bottom, None for the slope; for a
+                backward that is not the slope of forward on purpose.
+            stateful: forward may keep state, such as a running mean.
+            one_solver: the layer is not for several solvers.
+            prepare: function of the caffe.Net, called when it is loaded.
+        """
+        author = subject.Author(
+            make_bottoms, expected_tops, expected_diffs, stateful, one_solver, prepare
+        )
+
         def verdict():
             with engine.running(kind, os.path.dirname(path)) as caffe:
-                return checks.run(
-                    name, caffe, path, make_bottoms, expected_tops, seeds, pictures
-                )
+                return checks.run(name, caffe, path, author, seeds, pictures)
 
         if kind is None:
             pytest.fail(why, pytrace=False)
-        if path in unloadable:
-            pytest.fail("not run: the layer does not load, see [load]", pytrace=False)
-        outcome, text = engine.isolated(verdict) if kind == "real" else verdict()
-        if outcome == "skip":
-            pytest.skip(text)
+        if path in not_run:
+            pytest.skip("not run: the layer %s, see [%s]" % not_run[path])
+        try:
+            outcome, text, advice = isolation.run_in_child(
+                verdict, seconds, os.path.dirname(path)
+            )
+        except isolation.ChildEnded as error:
+            outcome, text, advice = "fail", engine.with_hint(str(error)), []
+            if isinstance(error, isolation.TookTooLong):
+                not_run[path] = "takes too long", name
         if outcome == "fail":
             if name == "load":
-                unloadable.add(path)
+                not_run[path] = "does not load", name
             pytest.fail(text, pytrace=False)
+        if advice and is_strict(config):
+            pytest.fail("advice (--strict): " + "\n".join(advice), pytrace=False)
+        for words in advice:
+            request.node.warn(CaffeAdvice(words))
+        if outcome == "skip":
+            pytest.skip(text)
 
     return run
+
+
+def is_strict(config):
+    """Whether pytest was started with --strict, an option of its own."""
+    try:
+        return bool(config.getoption("strict", False) or config.getini("strict"))
+    except (KeyError, ValueError):  # an older pytest has no such setting
+        return False

@@ -241,6 +241,23 @@ class _Input(Layer):
         pass
 
 
+class _Power(Layer):
+    """Caffe's Power layer as it is by default: a copy."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff
+
+
 class _Parameter(_Input):
     """Caffe's Parameter layer: a weight; its top shares it after the first forward."""
 
@@ -390,11 +407,8 @@ class Net(object):
         )
         layer = _make_layer(message)
         layer.message, layer.phase = message, PHASES.get(message.get("phase"), phase)
-        node = _Node(
-            name,
-            layer,
-            *[[self._memories[blob] for blob in blobs] for blobs in (bottoms, tops)],
-        )
+        memories = [[self._memories[x] for x in blobs] for blobs in (bottoms, tops)]
+        node = _Node(name, layer, *memories)
         layer.setup(node.bottoms, node.tops)
         layer.reshape(node.bottoms, node.tops)
         _require(len(weights) in (0, len(tops)), "loss_weight for each top or for none")
@@ -450,7 +464,7 @@ def _make_layer(message):
         _require(isinstance(layer, Layer), "%s is a caffe.Layer" % param.get("layer"))
         layer.param_str = param.get("param_str", "")
         return layer
-    layers = {"Input": _Input, "Parameter": _Parameter}
+    layers = {"Input": _Input, "Parameter": _Parameter, "Power": _Power}
     _require(kind in layers, "Unknown layer type: %s" % kind)
     return layers[kind](message)
 
@@ -481,7 +495,7 @@ def _check_fields(message, kind):
 
 
 def layer_type_list():
-    return ["Input", "Parameter", "Python"]
+    return ["Input", "Parameter", "Power", "Python"]
 
 
 _solver = {"count": 1, "rank": 0}

@@ -4,13 +4,6 @@ A command's module has a docstring, which is its help, EXAMPLES, and main(parser
 adds the command's options to the parser, does what the list `given` says and returns the exit code.
 """
 
-try:
-    from shlex import quote
-except ImportError:  # Python 2
-    from pipes import quote
-
-__all__ = ["CommandError", "quote"]
-
 
 class CommandError(Exception):
     """Why a command cannot do what it was asked for; the exit code is then 1.

@@ -18,9 +18,9 @@ import sys
 import tempfile
 import threading
 
-from . import CommandError, quote
+from . import CommandError
 from .doctor_child.caffe_pylayer_child import short
-from .layer_folder import add_layer_option, find_layer
+from .layer_folder import add_layer_option, find_layer, quote
 from .net_text import included, parse, rules
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -3,7 +3,12 @@
 import collections
 import os
 
-from . import CommandError, quote
+from . import CommandError
+
+try:
+    from shlex import quote
+except ImportError:  # Python 2
+    from pipes import quote
 
 SUFFIX = ".prototxt"
 Layer = collections.namedtuple("Layer", "folder name")

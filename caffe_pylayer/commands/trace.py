@@ -18,10 +18,11 @@ import tempfile
 import textwrap
 import traceback
 
-from . import CommandError
+from . import CommandError, search_path
 from .layer_folder import SUFFIX, Layer, add_layer_option, find_layer, layer_names
 from .net_text import included, rules
 
+search_path.put_pythonpath_first()  # of modules of Python's own no more are imported
 try:
     import numpy as np
 except ImportError as error:
@@ -29,8 +30,8 @@ except ImportError as error:
         "it needs numpy: %s -m pip install numpy (%s)" % (sys.executable, error)
     )
 
-from ..checks import checks, engine, isolation, prototxt, subject
-from ..checks import net as layer_nets
+from ..checks import checks, engine, isolation, prototxt, subject  # noqa: E402
+from ..checks import net as layer_nets  # noqa: E402
 
 EXAMPLES = """examples:
   caffe-pylayer trace
@@ -87,7 +88,6 @@ def main(parser, given):
     """Trace in a process of its own, which Caffe may abort; return the exit code."""
     arguments = parse_arguments(parser, given)
     os.environ["GLOG_minloglevel"] = "0"  # so that Caffe logs which layer it creates
-    import_as_caffe_does()
     wanted, layer = arguments.caffe or os.environ.get("CAFFE_ENGINE") or None, None
     if arguments.layer or not arguments.net:
         layer = find_layer(arguments.layer)
@@ -122,15 +122,6 @@ def main(parser, given):
     if problem:
         raise CommandError(problem)
     return 0
-
-
-def import_as_caffe_does():
-    """Let PYTHONPATH come first again; see put_python_first in __main__.py."""
-    value = os.environ.get("PYTHONPATH")
-    first = (
-        [os.path.abspath(entry) for entry in value.split(os.pathsep)] if value else []
-    )
-    sys.path.sort(key=lambda entry: os.path.abspath(entry) not in first)
 
 
 def trace(arguments, layer, kind, why, log):

@@ -1,188 +1,124 @@
-"""A Caffe Python layer; the prototxt beside it is its part of a net."""
+"""A Python layer for Caffe; contrastive_loss.prototxt is its part of a net."""
 
 import ast
-import copy
 import difflib
 import json
-import numbers
 import sys
 
 import caffe
 import numpy as np
 
+# The keys of param_str: a default, or the type of a key that must be given.
+PARAMS = {"margin": 1.0}
+
 
 class ContrastiveLossLayer(caffe.Layer):
-    """Contrastive loss: draws similar pairs together and pushes others a margin apart.
+    """Contrastive loss: draws similar pairs together, pushes others a margin apart.
 
     Bottoms:
         a: (N, ...); the embeddings of one side
         b: the same shape; of the other side
-        similar: (N,) or (N, 1, ...); 1 for a similar pair, 0 for a dissimilar one
+        similar (s): (N,) or (N, 1, ...); 1 for a similar pair, 0 for another
     Top:
         contrastive_loss: a scalar
 
-    E = sum (s d^2 + (1 - s) max(0, margin - d)^2) / 2N, where d = |a - b| and s is similar.
+    E = sum (s d^2 + (1 - s) max(0, margin - d)^2) / 2N, where d = |a - b|.
 
-    Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006,
-    equation (4), whose Y is 1 - s; the same as Caffe's ContrastiveLoss.
+    Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping,
+    CVPR 2006, equation (4), whose Y is 1 - s; the same as Caffe's ContrastiveLoss.
     """
 
-    BOTTOMS = ["a", "b", "similar"]
-    TOPS = ["contrastive_loss"]
-    # The keys of param_str: (type, default), or (type,) where the key is required.
-    PARAMS = {
-        "margin": (float, 1.0),
-    }
-
     def setup(self, bottom, top):
-        """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+        """Check the counts, read param_str into self.params.
 
         Raises:
-            ValueError: another count, or a param_str that does not fit PARAMS.
+            ValueError: a wrong count or param_str.
         """
-        _check_count(self, "bottoms", bottom, self.BOTTOMS)
-        _check_count(self, "tops", top, self.TOPS)
-        self.params = _parse_param_str(self)
+        if len(bottom) != 3:
+            self.refuse("expected 3 bottoms (a, b, similar), got %d", len(bottom))
+        if len(top) != 1:
+            self.refuse("expected 1 top (contrastive_loss), got %d", len(top))
+        self.params = self.read_params()
 
     def reshape(self, bottom, top):
-        """Make the loss a scalar, and a buffer for a - b.
-
-        Caffe calls this before every forward.
+        """Make the top a scalar; Caffe calls this before forward.
 
         Raises:
-            ValueError: a and b are of different shapes, or there is not one similar for each pair.
+            ValueError: a and b have different shapes, or similar not one for each pair.
         """
-        a, b, similar = [bottom[i].data.shape for i in range(len(self.BOTTOMS))]
-        if a != b or bottom[2].count != a[0]:
-            raise ValueError(
-                "%s: expected %s and %s of one shape (N, ...) and N of %s, got %s, %s and %s"
-                % tuple([type(self).__name__] + self.BOTTOMS + [a, b, similar])
-            )
-        shape = _by_sample(bottom[0].data).shape
-        if np.shape(getattr(self, "difference", None)) != shape:
-            self.difference = np.zeros(shape, np.float32)
+        a, b, similar = [bottom[i].data.shape for i in range(3)]
+        if a != b:
+            self.refuse("a and b must have one shape, got %s and %s", a, b)
+        if bottom[2].count != a[0]:
+            self.refuse("similar must be (%d,), got %s", a[0], similar)
         top[0].reshape()
 
     def forward(self, bottom, top):
         """Compute the loss; keep a - b and the pull on each pair for backward.
 
-        The pull is 1 on a similar pair and -max(0, margin - d) / d on a dissimilar one, of which
-        d = 0 gets none: it has no direction in which to part.
+        The pull is 1 on a similar pair and -max(0, margin - d) / d on another; where
+        d = 0 that is 0: there is no direction in which to part.
 
         Raises:
             ValueError: similar is neither 0 nor 1.
         """
-        similar = bottom[2].data.ravel()
+        similar = bottom[2].data.reshape(-1, 1)
         wrong = similar[(similar != 0) & (similar != 1)]
-        if wrong.size:
-            raise ValueError(
-                "%s: expected %s to be 0 or 1, got %g"
-                % (type(self).__name__, self.BOTTOMS[2], wrong[0])
-            )
-        a, b = _by_sample(bottom[0].data), _by_sample(bottom[1].data)
-        np.subtract(a, b, out=self.difference)
-        d = np.sqrt(np.einsum("nd,nd->n", self.difference, self.difference))
+        if len(wrong):
+            self.refuse("similar must be 0 or 1, got %g", wrong[0])
+        self.difference = by_sample(bottom[0].data) - by_sample(bottom[1].data)
+        d = np.sqrt(np.sum(self.difference**2, axis=1, keepdims=True))
         missing = np.maximum(0, self.params["margin"] - d)
-        push = np.divide(missing, d, out=np.zeros_like(d), where=d > 0)
+        push = missing / np.where(d > 0, d, np.inf)
         self.pull = np.where(similar == 1, 1, -push)
-        top[0].data[...] = np.sum(np.where(similar == 1, d, missing) ** 2) / (
-            2.0 * len(d)
-        )
+        loss = np.where(similar == 1, d, missing) ** 2
+        top[0].data[...] = np.sum(loss) / (2 * len(loss))
 
     def backward(self, top, propagate_down, bottom):
-        """Compute dE/da = dE/dloss * pull (a - b) / N, and dE/db = -dE/da.
-
-        Raises:
-            ValueError: similar wants a gradient.
-        """
+        """Compute dE/da = dE/dloss * pull (a - b) / N and dE/db = -dE/da."""
+        gradient = top[0].diff / len(self.pull) * self.pull * self.difference
+        if propagate_down[0]:
+            by_sample(bottom[0].diff)[...] = gradient
+        if propagate_down[1]:
+            by_sample(bottom[1].diff)[...] = -gradient
         if propagate_down[2]:
-            raise ValueError(
-                "%s: expected propagate_down: false for %s, got true"
-                % (type(self).__name__, self.BOTTOMS[2])
-            )
-        scale = (self.pull * top[0].diff / len(self.pull))[:, np.newaxis]
-        for i, sign in ((0, 1), (1, -1)):
-            if propagate_down[i]:
-                np.multiply(
-                    self.difference, sign * scale, out=_by_sample(bottom[i].diff)
-                )
+            bottom[2].diff[...] = 0
+
+    def refuse(self, text, *values):
+        """Raise ValueError(text % values); print it too, as `caffe train` does not."""
+        message = type(self).__name__ + ": " + text % values
+        sys.stderr.write(message + "\n")
+        raise ValueError(message)
+
+    def read_params(self):
+        """Return the dict in param_str, JSON or Python, with the defaults filled in."""
+        given = None
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                given = given or parse(self.param_str or "{}")
+            except (MemoryError, RuntimeError, SyntaxError, TypeError, ValueError):
+                pass
+        if not isinstance(given, dict):
+            self.refuse("expected a dict in param_str, got %.60r", self.param_str)
+        for key in given:
+            if key not in PARAMS:
+                near = difflib.get_close_matches(str(key), PARAMS, 1, 0)[0]
+                self.refuse("param_str has no key %r; the nearest is %r", key, near)
+        params = {}
+        for key, default in PARAMS.items():
+            kind = default if isinstance(default, type) else type(default)
+            value = given.get(key, default)
+            if value is kind:
+                self.refuse("param_str needs the key %r, a %s", key, kind.__name__)
+            accepted = {float: (int, float), str: (str, type(b"".decode()))}
+            fits = isinstance(value, accepted.get(kind, kind))
+            if not fits or isinstance(value, bool) != (kind is bool):
+                text = "expected a %s for the key %r of param_str, got %.60r"
+                self.refuse(text, kind.__name__, key, value)
+            params[key] = float(value) if kind is float else value
+        return params
 
 
-def _by_sample(array):
-    """Return a view of shape (N, all the rest)."""
+def by_sample(array):
+    """Return a view of shape (N, all other axes)."""
     return array.reshape(array.shape[0], -1)
-
-
-def _check_count(layer, what, blobs, names):
-    """Raise ValueError unless there are as many blobs as names."""
-    if len(blobs) != len(names):
-        raise ValueError(
-            "%s: expected %d %s (%s), got %d"
-            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
-        )
-
-
-def _parse_param_str(layer):
-    """Return the layer's param_str, in JSON or as a Python literal, with the defaults filled in.
-
-    Raises:
-        ValueError: not a dict, or one with an unknown, missing or mistyped key.
-    """
-    prefix = "%s: param_str" % type(layer).__name__
-    given = _parse_literal(layer.param_str.strip() or "{}")
-    if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
-        raise ValueError(text % (prefix, layer.param_str))
-    for key in given:
-        if key not in layer.PARAMS:
-            near = difflib.get_close_matches(
-                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
-            )
-            expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError(
-                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
-            )
-    params = {}
-    for key, row in layer.PARAMS.items():
-        kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (
-            prefix,
-            kind.__name__,
-            key,
-        )
-        if key not in given and len(row) == 1:
-            raise ValueError("%s, got none" % expected)
-        value = given[key] if key in given else copy.deepcopy(row[1])
-        if not _fits(value, kind):
-            raise ValueError(
-                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
-            )
-        params[key] = float(value) if kind is float else value
-    return params
-
-
-def _fits(value, kind):
-    """Whether value is of one of the types int, float, bool, str, list, dict.
-
-    A bool is no number, an int is a float, a float is finite, a Python 2 unicode is a str.
-    """
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    types = {int: numbers.Integral, str: (str, type(b"".decode()))}
-    return isinstance(value, types.get(kind, kind))
-
-
-def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither.
-
-    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
-    """
-    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
-        try:
-            if len(text) <= most:
-                return parse(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
-            pass
-    return None

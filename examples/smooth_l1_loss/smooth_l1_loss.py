@@ -1,14 +1,15 @@
-"""A Caffe Python layer; the prototxt beside it is its part of a net."""
+"""A Python layer for Caffe; smooth_l1_loss.prototxt is its part of a net."""
 
 import ast
-import copy
 import difflib
 import json
-import numbers
 import sys
 
 import caffe
 import numpy as np
+
+# The keys of param_str: a default, or the type of a key that must be given.
+PARAMS = {"sigma": 3.0}
 
 
 class SmoothL1LossLayer(caffe.Layer):
@@ -17,168 +18,97 @@ class SmoothL1LossLayer(caffe.Layer):
     Bottoms:
         bbox_pred: (N, ...)
         bbox_targets: the same shape
-        bbox_inside_weights: the same shape; 1 for the coordinates that count, 0 for the others
-        bbox_outside_weights: the same shape; the weight of each coordinate in the sum
+        bbox_inside_weights: the same shape; 1 for a coordinate that counts, else 0
+        bbox_outside_weights: the same shape; the weight of a coordinate in the sum
     Top:
         smooth_l1_loss: a scalar
 
-    E = sum w_out f(w_in (pred - target)) / N, where f(x) = sigma^2 x^2 / 2 if |x| < 1 / sigma^2,
-    else |x| - 1 / (2 sigma^2).
+    E = sum w_out f(x) / N, where x = w_in (pred - target), f(x) is sigma^2 x^2 / 2 for
+    |x| < 1 / sigma^2, and |x| - 1 / (2 sigma^2) beyond.
 
-    Girshick, Fast R-CNN, ICCV 2015, arXiv:1504.08083, equation (3), which has sigma = 1; sigma and
-    the weights are those of py-faster-rcnn's SmoothL1Loss, whose RPN has sigma = 3.
+    Girshick, Fast R-CNN, ICCV 2015, arXiv:1504.08083, equation (3), with sigma = 1;
+    sigma and the weights are those of py-faster-rcnn's SmoothL1Loss, whose RPN has
+    sigma = 3. As there, the weights get no gradient.
     """
 
-    BOTTOMS = [
-        "bbox_pred",
-        "bbox_targets",
-        "bbox_inside_weights",
-        "bbox_outside_weights",
-    ]
-    TOPS = ["smooth_l1_loss"]
-    # The keys of param_str: (type, default), or (type,) where the key is required.
-    PARAMS = {
-        "sigma": (float, 3.0),
-    }
-
     def setup(self, bottom, top):
-        """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+        """Check the counts, read param_str into self.params.
 
         Raises:
-            ValueError: another count, or a param_str that does not fit PARAMS.
+            ValueError: a wrong count or param_str.
         """
-        _check_count(self, "bottoms", bottom, self.BOTTOMS)
-        _check_count(self, "tops", top, self.TOPS)
-        self.params = _parse_param_str(self)
+        if len(bottom) != 4:
+            self.refuse("expected 4 bottoms, got %d", len(bottom))
+        if len(top) != 1:
+            self.refuse("expected 1 top (smooth_l1_loss), got %d", len(top))
+        self.params = self.read_params()
 
     def reshape(self, bottom, top):
-        """Make the loss a scalar and the buffers self.half and self.rest as large as the bottoms.
-
-        Caffe calls this before every forward.
+        """Make the top a scalar; Caffe calls this before forward.
 
         Raises:
-            ValueError: the bottoms are not all of one shape.
+            ValueError: the bottoms have different shapes.
         """
-        shape = bottom[0].data.shape
-        for i in range(1, len(self.BOTTOMS)):
-            other = bottom[i].data.shape
-            if shape != other:
-                raise ValueError(
-                    "%s: expected %s and %s of one shape, got %s and %s"
-                    % (
-                        type(self).__name__,
-                        self.BOTTOMS[0],
-                        self.BOTTOMS[i],
-                        shape,
-                        other,
-                    )
-                )
-        if np.shape(getattr(self, "half", None)) != shape:
-            self.half, self.rest = np.zeros((2,) + shape, np.float32)
+        shapes = [bottom[i].data.shape for i in range(4)]
+        if len(set(shapes)) > 1:
+            self.refuse("the bottoms must have one shape, got %s, %s, %s, %s", *shapes)
         top[0].reshape()
 
     def forward(self, bottom, top):
-        """Compute the loss: with h = x / 2 clipped to 1 / (2 sigma^2), f(x) is 2 sigma^2 h (x - h).
-
-        Keep h, times the outside weights, for backward.
-        """
+        """Compute the loss; keep x for backward."""
+        pred, target, inside, outside = [bottom[i].data for i in range(4)]
         sigma2 = self.params["sigma"] ** 2
-        np.subtract(bottom[0].data, bottom[1].data, out=self.rest)
-        self.rest *= bottom[2].data
-        np.multiply(self.rest, 0.5, out=self.half)
-        np.clip(self.half, -0.5 / sigma2, 0.5 / sigma2, out=self.half)
-        self.rest -= self.half
-        self.half *= bottom[3].data
-        top[0].data[...] = 2 * sigma2 * np.vdot(self.half, self.rest) / len(self.half)
+        self.x = inside * (pred - target)
+        size = np.abs(self.x)
+        f = np.where(size < 1 / sigma2, sigma2 / 2 * size**2, size - 1 / (2 * sigma2))
+        top[0].data[...] = np.sum(outside * f) / len(f)
 
     def backward(self, top, propagate_down, bottom):
-        """Compute dE/dpred = dE/dloss * w_in w_out f'(x) / N with f'(x) = 2 sigma^2 h.
+        """Compute dE/dpred = dE/dloss * w_out w_in f'(x) / N; dE/dtarget = -dE/dpred.
 
-        Raises:
-            ValueError: targets or weights want a gradient.
+        f'(x) is sigma^2 x, and beyond 1 / sigma^2 the sign of x.
         """
-        for i in range(1, len(self.BOTTOMS)):
-            if propagate_down[i]:
-                raise ValueError(
-                    "%s: expected propagate_down: false for %s, got true"
-                    % (type(self).__name__, self.BOTTOMS[i])
-                )
+        inside, outside = bottom[2].data, bottom[3].data
+        slope = np.clip(self.params["sigma"] ** 2 * self.x, -1, 1)
+        gradient = top[0].diff / len(slope) * outside * inside * slope
         if propagate_down[0]:
-            diff = bottom[0].diff
-            np.multiply(self.half, bottom[2].data, out=diff)
-            diff *= top[0].diff * 2 * self.params["sigma"] ** 2 / len(diff)
+            bottom[0].diff[...] = gradient
+        if propagate_down[1]:
+            bottom[1].diff[...] = -gradient
+        for i in (2, 3):
+            if propagate_down[i]:
+                bottom[i].diff[...] = 0
 
+    def refuse(self, text, *values):
+        """Raise ValueError(text % values); print it too, as `caffe train` does not."""
+        message = type(self).__name__ + ": " + text % values
+        sys.stderr.write(message + "\n")
+        raise ValueError(message)
 
-def _check_count(layer, what, blobs, names):
-    """Raise ValueError unless there are as many blobs as names."""
-    if len(blobs) != len(names):
-        raise ValueError(
-            "%s: expected %d %s (%s), got %d"
-            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
-        )
-
-
-def _parse_param_str(layer):
-    """Return the layer's param_str, in JSON or as a Python literal, with the defaults filled in.
-
-    Raises:
-        ValueError: not a dict, or one with an unknown, missing or mistyped key.
-    """
-    prefix = "%s: param_str" % type(layer).__name__
-    given = _parse_literal(layer.param_str.strip() or "{}")
-    if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
-        raise ValueError(text % (prefix, layer.param_str))
-    for key in given:
-        if key not in layer.PARAMS:
-            near = difflib.get_close_matches(
-                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
-            )
-            expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError(
-                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
-            )
-    params = {}
-    for key, row in layer.PARAMS.items():
-        kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (
-            prefix,
-            kind.__name__,
-            key,
-        )
-        if key not in given and len(row) == 1:
-            raise ValueError("%s, got none" % expected)
-        value = given[key] if key in given else copy.deepcopy(row[1])
-        if not _fits(value, kind):
-            raise ValueError(
-                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
-            )
-        params[key] = float(value) if kind is float else value
-    return params
-
-
-def _fits(value, kind):
-    """Whether value is of one of the types int, float, bool, str, list, dict.
-
-    A bool is no number, an int is a float, a float is finite, a Python 2 unicode is a str.
-    """
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    types = {int: numbers.Integral, str: (str, type(b"".decode()))}
-    return isinstance(value, types.get(kind, kind))
-
-
-def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither.
-
-    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
-    """
-    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
-        try:
-            if len(text) <= most:
-                return parse(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
-            pass
-    return None
+    def read_params(self):
+        """Return the dict in param_str, JSON or Python, with the defaults filled in."""
+        given = None
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                given = given or parse(self.param_str or "{}")
+            except (MemoryError, RuntimeError, SyntaxError, TypeError, ValueError):
+                pass
+        if not isinstance(given, dict):
+            self.refuse("expected a dict in param_str, got %.60r", self.param_str)
+        for key in given:
+            if key not in PARAMS:
+                near = difflib.get_close_matches(str(key), PARAMS, 1, 0)[0]
+                self.refuse("param_str has no key %r; the nearest is %r", key, near)
+        params = {}
+        for key, default in PARAMS.items():
+            kind = default if isinstance(default, type) else type(default)
+            value = given.get(key, default)
+            if value is kind:
+                self.refuse("param_str needs the key %r, a %s", key, kind.__name__)
+            accepted = {float: (int, float), str: (str, type(b"".decode()))}
+            fits = isinstance(value, accepted.get(kind, kind))
+            if not fits or isinstance(value, bool) != (kind is bool):
+                text = "expected a %s for the key %r of param_str, got %.60r"
+                self.refuse(text, kind.__name__, key, value)
+            params[key] = float(value) if kind is float else value
+        return params

@@ -1,14 +1,15 @@
-"""A Caffe Python layer; the prototxt beside it is its part of a net."""
+"""A Python layer for Caffe; softmax_loss.prototxt is its part of a net."""
 
 import ast
-import copy
 import difflib
 import json
-import numbers
 import sys
 
 import caffe
 import numpy as np
+
+# The keys of param_str: a default, or the type of a key that must be given.
+PARAMS = {"ignore_label": -1, "normalization": "VALID"}
 
 
 class SoftmaxLossLayer(caffe.Layer):
@@ -20,184 +21,110 @@ class SoftmaxLossLayer(caffe.Layer):
     Top:
         softmax_loss: a scalar, in nats
 
-    E = -sum log p_label / M over the labels that are not ignored; p_c = exp(s_c) / sum_k exp(s_k).
-    normalization chooses M, at least 1: how many labels are not ignored (VALID), how many there are
-    (FULL), N (BATCH_SIZE), or 1 (NONE).
+    E = -sum log p_label / M over the labels that are not ignored, where
+    p_c = exp(s_c) / sum_k exp(s_k). normalization chooses M: the number of labels that
+    are not ignored, at least 1 (VALID), of all labels (FULL), N (BATCH_SIZE), 1 (NONE).
 
-    Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.
+    Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs,
+    1990.
     """
 
-    BOTTOMS = ["scores", "label"]
-    TOPS = ["softmax_loss"]
-    # The keys of param_str: (type, default), or (type,) where the key is required.
-    PARAMS = {
-        "ignore_label": (int, -1),
-        "normalization": (str, "VALID"),
-    }
-    NORMALIZATIONS = ("VALID", "FULL", "BATCH_SIZE", "NONE")
-
     def setup(self, bottom, top):
-        """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+        """Check the counts, read param_str into self.params.
 
         Raises:
-            ValueError: another count, or a param_str that does not fit PARAMS.
+            ValueError: a wrong count or param_str.
         """
-        _check_count(self, "bottoms", bottom, self.BOTTOMS)
-        _check_count(self, "tops", top, self.TOPS)
-        self.params = _parse_param_str(self)
-        self.normalization = str(self.params["normalization"])
-        if self.normalization not in self.NORMALIZATIONS:
-            raise ValueError(
-                "%s: expected normalization to be one of %s, got %.60r"
-                % (
-                    type(self).__name__,
-                    ", ".join(self.NORMALIZATIONS),
-                    self.normalization,
-                )
-            )
+        if len(bottom) != 2:
+            self.refuse("expected 2 bottoms (scores, label), got %d", len(bottom))
+        if len(top) != 1:
+            self.refuse("expected 1 top (softmax_loss), got %d", len(top))
+        self.params = self.read_params()
+        known = "VALID, FULL, BATCH_SIZE, NONE"
+        if self.params["normalization"] not in known.split(", "):
+            text = "normalization must be one of %s, got %r"
+            self.refuse(text, known, self.params["normalization"])
 
     def reshape(self, bottom, top):
-        """Make the loss a scalar and the buffer self.prob as large as the scores: N, C, the rest.
-
-        Caffe calls this before every forward.
+        """Make the top a scalar; Caffe calls this before forward.
 
         Raises:
-            ValueError: the scores have no axis 1, or there is not one label for each C of them.
+            ValueError: scores without classes, or not one label for all classes.
         """
-        scores, label = bottom[0].data.shape, bottom[1].data.shape
-        if len(scores) < 2 or bottom[1].count * scores[1] != bottom[0].count:
-            raise ValueError(
-                "%s: expected %s of shape (N, C, ...) and %s of shape (N, ...), got %s and %s"
-                % (type(self).__name__, self.BOTTOMS[0], self.BOTTOMS[1], scores, label)
-            )
-        shape = _by_class(bottom[0].data).shape
-        if np.shape(getattr(self, "prob", None)) != shape:
-            self.prob = np.zeros(shape, np.float32)
+        scores, label = bottom[0].data, bottom[1].data
+        if scores.ndim < 2 or scores.size != label.size * scores.shape[1]:
+            text = "scores must be (N, C, ...) and label (N, ...), got %s and %s"
+            self.refuse(text, scores.shape, label.shape)
         top[0].reshape()
 
     def forward(self, bottom, top):
-        """Compute the loss; keep the softmax and the labels for backward.
+        """Compute the loss; keep p, the labels and M for backward.
 
-        With the largest score subtracted exp does not overflow, and log p = s - log sum_c exp(s_c)
-        does not take the log of a p that has become zero.
+        After the largest score is subtracted, exp does not overflow and the sum of exp
+        is 1 or more, so that log p is finite where p is too small for a float.
 
         Raises:
             ValueError: a label is no class and not ignored.
         """
-        scores, ignore_label = _by_class(bottom[0].data), self.params["ignore_label"]
-        label = bottom[1].data.astype(int).reshape(len(scores), 1, -1)
+        scores, ignore_label = by_class(bottom[0].data), self.params["ignore_label"]
+        n, classes = scores.shape[:2]
+        label = bottom[1].data.astype(int).reshape(n, 1, -1)
         self.valid = label != ignore_label
-        self.label, last = np.where(self.valid, label, 0), scores.shape[1] - 1
-        wrong = self.label[(self.label < 0) | (self.label > last)]
-        if wrong.size:
-            raise ValueError(
-                "%s: expected %s from 0 to %d, or the ignore_label %d, got %d"
-                % (type(self).__name__, self.BOTTOMS[1], last, ignore_label, wrong[0])
-            )
-        np.subtract(scores, np.max(scores, axis=1, keepdims=True), out=self.prob)
-        log_p = np.take_along_axis(self.prob, self.label, axis=1)
-        np.exp(self.prob, out=self.prob)
-        total = np.sum(self.prob, axis=1, keepdims=True)
-        self.prob /= total
-        log_p -= np.log(total)
-        counts = np.sum(self.valid), self.valid.size, len(scores), 1
-        self.count = max(1, counts[self.NORMALIZATIONS.index(self.normalization)])
-        top[0].data[...] = -np.sum(log_p[self.valid]) / self.count
+        wrong = label[self.valid & ((label < 0) | (label >= classes))]
+        if len(wrong):
+            text = "label must be 0 to %d, or ignore_label (%d), got %d"
+            self.refuse(text, classes - 1, ignore_label, wrong[0])
+        log_p = scores - np.max(scores, axis=1, keepdims=True)
+        log_p -= np.log(np.sum(np.exp(log_p), axis=1, keepdims=True))
+        self.p = np.exp(log_p)
+        self.is_label = label == np.arange(classes)[:, np.newaxis]  # (N, C, ...)
+        counts = {"VALID": np.sum(self.valid), "FULL": label.size, "BATCH_SIZE": n}
+        self.count = max(1, counts.get(self.params["normalization"], 1))
+        top[0].data[...] = -np.sum(log_p[self.is_label & self.valid]) / self.count
 
     def backward(self, top, propagate_down, bottom):
-        """Compute dE/ds_c = dE/dloss * (p_c - [c is the label]) / M, zero where it is ignored.
-
-        Raises:
-            ValueError: the label wants a gradient.
-        """
-        if propagate_down[1]:
-            raise ValueError(
-                "%s: expected propagate_down: false for %s, got true"
-                % (type(self).__name__, self.BOTTOMS[1])
-            )
+        """Compute dE/ds_c = dE/dloss * (p_c - [c is the label]) / M; ignored, 0."""
         if propagate_down[0]:
-            diff = _by_class(bottom[0].diff)
-            diff[...] = self.prob
-            p = np.take_along_axis(self.prob, self.label, axis=1)
-            np.put_along_axis(diff, self.label, p - 1, axis=1)
-            diff *= self.valid * (top[0].diff / self.count)
+            scale = top[0].diff / self.count * self.valid
+            by_class(bottom[0].diff)[...] = scale * (self.p - self.is_label)
+        if propagate_down[1]:
+            bottom[1].diff[...] = 0
+
+    def refuse(self, text, *values):
+        """Raise ValueError(text % values); print it too, as `caffe train` does not."""
+        message = type(self).__name__ + ": " + text % values
+        sys.stderr.write(message + "\n")
+        raise ValueError(message)
+
+    def read_params(self):
+        """Return the dict in param_str, JSON or Python, with the defaults filled in."""
+        given = None
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                given = given or parse(self.param_str or "{}")
+            except (MemoryError, RuntimeError, SyntaxError, TypeError, ValueError):
+                pass
+        if not isinstance(given, dict):
+            self.refuse("expected a dict in param_str, got %.60r", self.param_str)
+        for key in given:
+            if key not in PARAMS:
+                near = difflib.get_close_matches(str(key), PARAMS, 1, 0)[0]
+                self.refuse("param_str has no key %r; the nearest is %r", key, near)
+        params = {}
+        for key, default in PARAMS.items():
+            kind = default if isinstance(default, type) else type(default)
+            value = given.get(key, default)
+            if value is kind:
+                self.refuse("param_str needs the key %r, a %s", key, kind.__name__)
+            accepted = {float: (int, float), str: (str, type(b"".decode()))}
+            fits = isinstance(value, accepted.get(kind, kind))
+            if not fits or isinstance(value, bool) != (kind is bool):
+                text = "expected a %s for the key %r of param_str, got %.60r"
+                self.refuse(text, kind.__name__, key, value)
+            params[key] = float(value) if kind is float else value
+        return params
 
 
-def _by_class(array):
-    """Return a view of shape (N, C, all the rest)."""
+def by_class(array):
+    """Return a view of shape (N, C, all other axes)."""
     return array.reshape(array.shape[0], array.shape[1], -1)
-
-
-def _check_count(layer, what, blobs, names):
-    """Raise ValueError unless there are as many blobs as names."""
-    if len(blobs) != len(names):
-        raise ValueError(
-            "%s: expected %d %s (%s), got %d"
-            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
-        )
-
-
-def _parse_param_str(layer):
-    """Return the layer's param_str, in JSON or as a Python literal, with the defaults filled in.
-
-    Raises:
-        ValueError: not a dict, or one with an unknown, missing or mistyped key.
-    """
-    prefix = "%s: param_str" % type(layer).__name__
-    given = _parse_literal(layer.param_str.strip() or "{}")
-    if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
-        raise ValueError(text % (prefix, layer.param_str))
-    for key in given:
-        if key not in layer.PARAMS:
-            near = difflib.get_close_matches(
-                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
-            )
-            expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError(
-                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
-            )
-    params = {}
-    for key, row in layer.PARAMS.items():
-        kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (
-            prefix,
-            kind.__name__,
-            key,
-        )
-        if key not in given and len(row) == 1:
-            raise ValueError("%s, got none" % expected)
-        value = given[key] if key in given else copy.deepcopy(row[1])
-        if not _fits(value, kind):
-            raise ValueError(
-                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
-            )
-        params[key] = float(value) if kind is float else value
-    return params
-
-
-def _fits(value, kind):
-    """Whether value is of one of the types int, float, bool, str, list, dict.
-
-    A bool is no number, an int is a float, a float is finite, a Python 2 unicode is a str.
-    """
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    types = {int: numbers.Integral, str: (str, type(b"".decode()))}
-    return isinstance(value, types.get(kind, kind))
-
-
-def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither.
-
-    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
-    """
-    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
-        try:
-            if len(text) <= most:
-                return parse(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
-            pass
-    return None

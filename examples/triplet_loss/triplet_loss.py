@@ -1,76 +1,67 @@
-"""A Caffe Python layer; the prototxt beside it is its part of a net."""
+"""A Python layer for Caffe; triplet_loss.prototxt is its part of a net."""
 
 import ast
-import copy
 import difflib
 import json
-import numbers
 import sys
 
 import caffe
 import numpy as np
 
+# The keys of param_str: a default, or the type of a key that must be given.
+PARAMS = {"margin": 0.2}
+
 
 class TripletLossLayer(caffe.Layer):
-    """Triplet loss: an anchor is to be nearer to its positive than to its negative, by a margin.
+    """Triplet loss: an anchor is nearer to its positive than to its negative.
 
     Bottoms:
-        anchor: (N, ...); the embeddings
-        positive: the same shape; of the anchor's class
-        negative: the same shape; of another class
+        anchor (a): (N, ...); the embeddings
+        positive (p): the same shape; of the anchor's class
+        negative (n): the same shape; of another class
     Top:
         triplet_loss: a scalar
 
     E = sum max(0, |a - p|^2 - |a - n|^2 + margin) / N.
 
-    Schroff, Kalenichenko, Philbin, FaceNet: A Unified Embedding for Face Recognition and
-    Clustering, CVPR 2015, arXiv:1503.03832, section 3.1; there it is the sum, of embeddings of
-    length 1 (see l2_normalize).
+    Schroff, Kalenichenko, Philbin, FaceNet: A Unified Embedding for Face Recognition
+    and Clustering, CVPR 2015, arXiv:1503.03832, section 3.1; there it is the sum, of
+    embeddings of length 1 (see l2_normalize).
     """
 
-    BOTTOMS = ["anchor", "positive", "negative"]
-    TOPS = ["triplet_loss"]
-    # The keys of param_str: (type, default), or (type,) where the key is required.
-    PARAMS = {
-        "margin": (float, 0.2),
-    }
-
     def setup(self, bottom, top):
-        """Check the counts of bottoms and tops; parse param_str into the dict self.params.
+        """Check the counts, read param_str into self.params.
 
         Raises:
-            ValueError: another count, or a param_str that does not fit PARAMS.
+            ValueError: a wrong count or param_str.
         """
-        _check_count(self, "bottoms", bottom, self.BOTTOMS)
-        _check_count(self, "tops", top, self.TOPS)
-        self.params = _parse_param_str(self)
+        if len(bottom) != 3:
+            self.refuse(
+                "expected 3 bottoms (anchor, positive, negative), got %d", len(bottom)
+            )
+        if len(top) != 1:
+            self.refuse("expected 1 top (triplet_loss), got %d", len(top))
+        self.params = self.read_params()
 
     def reshape(self, bottom, top):
-        """Make the loss a scalar, and buffers for a - p and a - n.
-
-        Caffe calls this before every forward.
+        """Make the top a scalar; Caffe calls this before forward.
 
         Raises:
-            ValueError: the bottoms are not all of one shape.
+            ValueError: the bottoms have different shapes.
         """
-        shapes = [bottom[i].data.shape for i in range(len(self.BOTTOMS))]
+        shapes = [bottom[i].data.shape for i in range(3)]
         if len(set(shapes)) > 1:
-            raise ValueError(
-                "%s: expected %s, %s and %s of one shape, got %s, %s and %s"
-                % tuple([type(self).__name__] + self.BOTTOMS + shapes)
-            )
-        shape = _by_sample(bottom[0].data).shape
-        if np.shape(getattr(self, "positive", None)) != shape:
-            self.positive, self.negative = np.zeros((2,) + shape, np.float32)
+            self.refuse("the bottoms must have one shape, got %s, %s, %s", *shapes)
         top[0].reshape()
 
     def forward(self, bottom, top):
-        """Compute the loss; keep a - p, a - n and which triplets are active for backward."""
-        a, p, n = [_by_sample(bottom[i].data) for i in range(len(self.BOTTOMS))]
-        np.subtract(a, p, out=self.positive)
-        np.subtract(a, n, out=self.negative)
-        loss = np.einsum("nd,nd->n", self.positive, self.positive)
-        loss -= np.einsum("nd,nd->n", self.negative, self.negative)
+        """Compute the loss; keep a - p and a - n for backward, and what is active.
+
+        A triplet is active when it does not keep the margin.
+        """
+        a, p, n = [by_sample(bottom[i].data) for i in range(3)]
+        self.near, self.far = a - p, a - n
+        loss = np.sum(self.near**2 - self.far**2, axis=1, keepdims=True)
         loss += self.params["margin"]
         self.active = loss > 0
         top[0].data[...] = np.sum(loss[self.active]) / len(loss)
@@ -78,94 +69,51 @@ class TripletLossLayer(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         """Compute dE/da = c (n - p), dE/dp = c (p - a) and dE/dn = c (a - n).
 
-        c = dE/dloss * 2 / N for an active triplet and 0 for one that keeps the margin.
+        c = dE/dloss * 2 / N for an active triplet, 0 for another.
         """
-        scale = (self.active * (2 * top[0].diff / len(self.active)))[:, np.newaxis]
-        diffs = [_by_sample(bottom[i].diff) for i in range(len(self.BOTTOMS))]
+        scale = 2 * top[0].diff / len(self.active) * self.active
         if propagate_down[0]:
-            np.subtract(self.positive, self.negative, out=diffs[0])
-            diffs[0] *= scale
+            by_sample(bottom[0].diff)[...] = scale * (self.near - self.far)
         if propagate_down[1]:
-            np.multiply(self.positive, -scale, out=diffs[1])
+            by_sample(bottom[1].diff)[...] = -scale * self.near
         if propagate_down[2]:
-            np.multiply(self.negative, scale, out=diffs[2])
+            by_sample(bottom[2].diff)[...] = scale * self.far
+
+    def refuse(self, text, *values):
+        """Raise ValueError(text % values); print it too, as `caffe train` does not."""
+        message = type(self).__name__ + ": " + text % values
+        sys.stderr.write(message + "\n")
+        raise ValueError(message)
+
+    def read_params(self):
+        """Return the dict in param_str, JSON or Python, with the defaults filled in."""
+        given = None
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                given = given or parse(self.param_str or "{}")
+            except (MemoryError, RuntimeError, SyntaxError, TypeError, ValueError):
+                pass
+        if not isinstance(given, dict):
+            self.refuse("expected a dict in param_str, got %.60r", self.param_str)
+        for key in given:
+            if key not in PARAMS:
+                near = difflib.get_close_matches(str(key), PARAMS, 1, 0)[0]
+                self.refuse("param_str has no key %r; the nearest is %r", key, near)
+        params = {}
+        for key, default in PARAMS.items():
+            kind = default if isinstance(default, type) else type(default)
+            value = given.get(key, default)
+            if value is kind:
+                self.refuse("param_str needs the key %r, a %s", key, kind.__name__)
+            accepted = {float: (int, float), str: (str, type(b"".decode()))}
+            fits = isinstance(value, accepted.get(kind, kind))
+            if not fits or isinstance(value, bool) != (kind is bool):
+                text = "expected a %s for the key %r of param_str, got %.60r"
+                self.refuse(text, kind.__name__, key, value)
+            params[key] = float(value) if kind is float else value
+        return params
 
 
-def _by_sample(array):
-    """Return a view of shape (N, all the rest)."""
+def by_sample(array):
+    """Return a view of shape (N, all other axes)."""
     return array.reshape(array.shape[0], -1)
-
-
-def _check_count(layer, what, blobs, names):
-    """Raise ValueError unless there are as many blobs as names."""
-    if len(blobs) != len(names):
-        raise ValueError(
-            "%s: expected %d %s (%s), got %d"
-            % (type(layer).__name__, len(names), what, ", ".join(names), len(blobs))
-        )
-
-
-def _parse_param_str(layer):
-    """Return the layer's param_str, in JSON or as a Python literal, with the defaults filled in.
-
-    Raises:
-        ValueError: not a dict, or one with an unknown, missing or mistyped key.
-    """
-    prefix = "%s: param_str" % type(layer).__name__
-    given = _parse_literal(layer.param_str.strip() or "{}")
-    if not isinstance(given, dict):
-        text = "%s: expected a dict in JSON, or in Python of at most 20000 characters, got %.60r"
-        raise ValueError(text % (prefix, layer.param_str))
-    for key in given:
-        if key not in layer.PARAMS:
-            near = difflib.get_close_matches(
-                "%.60s" % (key,), sorted(layer.PARAMS), 1, 0
-            )
-            expected = "%r, the nearest known key" % near[0] if near else "no keys"
-            raise ValueError(
-                "%s: expected %s, got the unknown %.60r" % (prefix, expected, key)
-            )
-    params = {}
-    for key, row in layer.PARAMS.items():
-        kind = row[0]
-        expected = "%s: expected a value of type %s for the key %r" % (
-            prefix,
-            kind.__name__,
-            key,
-        )
-        if key not in given and len(row) == 1:
-            raise ValueError("%s, got none" % expected)
-        value = given[key] if key in given else copy.deepcopy(row[1])
-        if not _fits(value, kind):
-            raise ValueError(
-                "%s, got %.60r (%s)" % (expected, value, type(value).__name__)
-            )
-        params[key] = float(value) if kind is float else value
-    return params
-
-
-def _fits(value, kind):
-    """Whether value is of one of the types int, float, bool, str, list, dict.
-
-    A bool is no number, an int is a float, a float is finite, a Python 2 unicode is a str.
-    """
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
-    types = {int: numbers.Integral, str: (str, type(b"".decode()))}
-    return isinstance(value, types.get(kind, kind))
-
-
-def _parse_literal(text):
-    """Return the value of text in JSON or as a Python literal, None if it is neither.
-
-    Longer texts are not parsed: huge numbers take minutes, deep literals exhaust the stack.
-    """
-    for parse, most in ((json.loads, 200000), (ast.literal_eval, 20000)):
-        try:
-            if len(text) <= most:
-                return parse(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RuntimeError):
-            pass
-    return None

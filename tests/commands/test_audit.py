@@ -1,12 +1,11 @@
-"""scripts/audit: what each check sees and what it leaves alone, and that no file stops it."""
+"""caffe-pylayer audit: what each check sees and what it leaves alone, and that no file stops it."""
 
 import ast
 import os
 import re
-import runpy
+import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,17 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caffe_pylayer.commands import python_layers as parser
+from caffe_pylayer.commands.audit import CHECKS, Folder, report
 from checks import mutants
+from support.commands import HERE, caffe_pylayer, where_caffe_is
 from support.project import PROJECT
 
-SCRIPT, DATA = PROJECT / "scripts" / "audit", Path(__file__).with_name("audit")
-EXAMPLES = PROJECT / "examples"
-AUDIT = runpy.run_path(
-    str(SCRIPT)
-)  # from here on Python writes no bytecode into the template
-CHECKS, report, Folder = (AUDIT[name] for name in ("CHECKS", "report", "Folder"))
+DATA, EXAMPLES = Path(__file__).with_name("audit"), PROJECT / "examples"
 COLUMNS = [name for name, _, _ in CHECKS]
-parser = sys.modules["python_layers"]
 
 # A layer, its part of a net and its tests, with nothing to find.
 RIGHT = {
@@ -468,13 +464,8 @@ def marked(folder):
 
 
 def run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        env={**os.environ, **environment},
-    )
+    options = {"encoding": "utf-8", "timeout": 60, "env": {**os.environ, **environment}}
+    return caffe_pylayer("audit", *arguments, **options)
 
 
 # The checks, one by one
@@ -922,9 +913,7 @@ def test_deep_nesting_on_an_older_python(tmp_path, with_caffe):
     for i, (opening, closing) in enumerate(DEEP.items()):
         text = opening * 10**5 + "1" + closing * 10**5
         write(tmp_path, {f"deep{i}.py": LAYER + text.encode()})
-    done = with_caffe(
-        PROJECT, "--bind", str(tmp_path), "python3", "scripts/audit", str(tmp_path)
-    )
+    done = with_caffe(tmp_path, *where_caffe_is(), "audit", tmp_path)
     assert done.returncode == 1 and done.stderr == ""
 
 
@@ -1051,7 +1040,8 @@ def test_another_encoding_and_a_pipe_that_closes(tmp_path):
         re.search(r"ScaleLayer .* \+ .*\n.*\\xe9.py", done.stdout) and done.stderr == ""
     )
     assert run("--help", PYTHONIOENCODING="ascii").returncode == 0
-    shell = f'"{sys.executable}" "{SCRIPT}" "{tmp_path}" | head -n 1'
+    words = " ".join(shlex.quote(str(word)) for word in [*HERE, "audit", tmp_path])
+    shell = f"{words} | head -n 1"
     done = subprocess.run(shell, shell=True, capture_output=True, text=True)
     assert done.stderr == ""
 
@@ -1062,12 +1052,17 @@ def test_another_encoding_and_a_pipe_that_closes(tmp_path):
 def test_wrong_usage(arguments):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: make audit DIR=FOLDER\nmake audit: error: ")
+    assert done.stderr.startswith(
+        "usage: caffe-pylayer audit [-h] DIR\ncaffe-pylayer audit: error: "
+    )
 
 
 def test_help():
     done = run("--help")
-    assert done.returncode == 0 and "example: make audit DIR=" in done.stdout
+    assert (
+        done.returncode == 0
+        and "\n  caffe-pylayer audit ~/caffe/python\n" in done.stdout
+    )
     assert all(re.search(rf"\n  {name} +\S", done.stdout) for name in COLUMNS)
 
 

@@ -1,40 +1,36 @@
-"""tools/doctor.py: ticks where all is well, and a cross with its fix for each thing broken."""
+"""caffe-pylayer doctor: ticks where all is well, and a cross with its fix for each thing broken."""
 
-import ast
 import fnmatch
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from generated.test_python27 import packages  # noqa: F401, a fixture
+from support.commands import PACKAGE, QUICK_SKIMAGE
+from support.project import PROJECT
 from template_spec.kinds import KINDS
 
 TOPICS = ["Python", "numpy", "caffe", "Python layers", "caffe command", "PYTHONPATH"]
 TOPICS += ["module", "class", "fragment", "net in pycaffe", "net in caffe"]
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = PROJECT / "examples"
 BREAKAGES = {}
 
 # A caffe that runs Python layers on the stand-in: for Pythons that have no real one.
 STANDIN = """
 import importlib, sys, types
-package = types.ModuleType("harness_of_caffe")
-package.__path__ = [{!a} + "/tests/harness"]
+package = types.ModuleType("checks_of_caffe")
+package.__path__ = [{!a}]
 sys.modules[package.__name__] = package
-standin = importlib.import_module("harness_of_caffe.standin")
+standin = importlib.import_module("checks_of_caffe.standin")
 globals().update((name, value) for name, value in vars(standin).items() if name[0] != "_")
 __version__ = "1.0.0"
-"""
+""".format(str(PACKAGE / "checks"))
 # What imports at once, in place of what takes its time.
 QUICK_NUMPY = {"numpy/__init__.py": "__version__, ndarray = '2', None"}
-QUICK_SKIMAGE = {
-    "skimage/__init__.py": "",
-    "skimage/io.py": "",
-    "skimage/transform.py": "def resize(): pass",
-}
 MOCK_CAFFE = """__version__ = "1.0.0"
 class Layer(object): pass
 class Net(object): pass
@@ -62,7 +58,7 @@ class Patient:
 
     def __init__(self, layer, with_caffe=None):
         self.layer, self.tmp, self.with_caffe = layer, layer.parent, with_caffe
-        self.cwd, self.doctor = layer, "tools/doctor.py"
+        self.cwd, self.package = layer, PACKAGE
         self.python = "/usr/bin/python3" if with_caffe else sys.executable
         self.other, self.bin = self.tmp / "other", self.tmp / "bin"
         for folder in (self.other, self.bin, self.tmp / "temporary"):
@@ -117,7 +113,7 @@ class Patient:
         if self.with_caffe:
             env = [f"{key}={value}" for key, value in env.items()]
             return self.with_caffe(
-                self.cwd, "--bind", str(self.tmp), "env", *env, *command
+                self.cwd, "--bind", self.tmp, "--bind", PROJECT, "env", *env, *command
             )
         return subprocess.run(
             command,
@@ -129,8 +125,16 @@ class Patient:
             timeout=60,
         )
 
+    @property
+    def doctor(self):
+        """The command; --layer says where the layer is, if not in the current folder."""
+        command = [self.python, self.package, "doctor"]
+        if self.cwd != self.layer:
+            command += ["--layer", os.path.relpath(self.layer, self.cwd)]
+        return command
+
     def examine(self, *nets):
-        return Report(self.run(self.python, self.doctor, *nets))
+        return Report(self.run(*self.doctor, *nets))
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +170,10 @@ def whole(real):
     """A patient where real Caffe is, with its command."""
     real.show_caffe_command()
     return real
+
+
+def shell(*command):
+    return " ".join(shlex.quote(str(part)) for part in command)
 
 
 def breaks(where, topics, finding, fix):
@@ -207,7 +215,7 @@ def test_every_kind_has_only_ticks(bake, tmp_path, with_caffe, kind):
     patient.show_caffe_command()
     before = sorted(tmp_path.rglob("*"))
     nets = ["example/train_val.prototxt"] if kind == "metric" else []
-    done = patient.run(patient.python, patient.doctor, *nets)
+    done = patient.run(*patient.doctor, *nets)
     report = Report(done)
     topics = TOPICS + ["train_val.prototxt"] * len(nets)
     assert (report.marked("✓"), report.code) == (topics, 0)
@@ -253,7 +261,6 @@ def pythonpath_without_the_folder(patient):
 @breaks("here", "PYTHONPATH", "lacks {layer}", ". {layer}/activate.sh")
 def pythonpath_with_the_folder_above(patient):
     patient.env["PYTHONPATH"] = patient.cwd = patient.tmp
-    patient.doctor = "my_layer/tools/doctor.py"
 
 
 @breaks("mock", "module", "my_layer is {other}/my_layer.py", OFF_PYTHONPATH)
@@ -274,7 +281,7 @@ def a_package_of_that_name_first_on_pythonpath(patient):
 )
 def another_module_in_the_current_folder(patient):
     patient.write(patient.other / "my_layer.py")
-    patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
+    patient.cwd = patient.other
 
 
 @breaks("here", "module", "my_layer is {other}/my_layer.pyc", "delete this left-over")
@@ -377,8 +384,7 @@ def a_fragment_of_another_module(patient):
 @breaks(
     "real",
     "net in pycaffe",
-    "ValueError: MyLayer: param_str: expected 'x?', the nearest known key, "
-    "got the unknown 'x3' (my_layer.py, line *)",
+    "ValueError: MyLayer: param_str has no key 'x3'; the nearest is 'x?' (my_layer.py, line *)",
     SAYS_MORE,
 )
 def a_param_str_that_the_layer_refuses(patient):
@@ -494,7 +500,7 @@ def the_placeholder_in_both(patient):
 )
 def a_script_named_caffe_in_the_current_folder(patient):
     patient.write(patient.other / "caffe.py", "import caffe\ncaffe.Net()\n")
-    patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
+    patient.cwd = patient.other
 
 
 @breaks(
@@ -505,7 +511,7 @@ def a_script_named_caffe_in_the_current_folder(patient):
 )
 def a_script_named_numpy_in_the_current_folder(patient):
     patient.write(patient.other / "numpy.py")
-    patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
+    patient.cwd = patient.other
 
 
 @breaks(
@@ -565,7 +571,7 @@ def a_command_without_python_layers(patient):
 )
 def a_command_with_another_python(patient):
     patient.only_caffe()
-    patient.command("caffe", "python2.7 -B -c 'import my_layer_source'")
+    patient.command("caffe", "python2.7 -B -c 'import caffe_pylayer_source'")
 
 
 @breaks(
@@ -587,16 +593,16 @@ def a_command_of_another_caffe(patient):
     "here",
     "caffe command",
     "{bin}/caffe: ModuleNotFoundError: No module named 'caffe'",
-    'see "Get Caffe" in README.md',
+    "see docs/caffe.md of caffe-pylayer",
 )
 def a_command_whose_python_has_no_pycaffe(patient):
-    patient.command("caffe", f"exec {sys.executable} -c 'import my_layer_source'")
+    patient.command("caffe", f"exec {sys.executable} -c 'import caffe_pylayer_source'")
 
 
 # Broken, without Caffe
 
 
-@breaks("here", "caffe", "none for this Python", 'see "Get Caffe" in README.md')
+@breaks("here", "caffe", "none for this Python", "see docs/caffe.md of caffe-pylayer")
 def no_caffe(patient):
     pass
 
@@ -623,7 +629,7 @@ def no_caffe_but_its_source(patient):
 )
 def a_folder_named_caffe_in_the_current_folder(patient):
     (patient.tmp / "caffe").mkdir()
-    patient.cwd, patient.doctor = patient.tmp, "my_layer/tools/doctor.py"
+    patient.cwd = patient.tmp
 
 
 @breaks("here", "caffe", "{other}/caffe is not Caffe", OFF_PYTHONPATH)
@@ -739,7 +745,9 @@ def a_numpy_that_does_not_import(patient):
 
 @breaks("here", "numpy", "it hangs: stopped after 5 s", OFF_PYTHONPATH)
 def a_numpy_that_hangs(patient):
-    patient.edit("tools/doctor.py", "SECONDS = 60", "SECONDS = 5")
+    patient.package = shutil.copytree(PACKAGE, patient.tmp / "clone" / "caffe_pylayer")
+    doctor = patient.package / "commands" / "doctor.py"
+    doctor.write_text(doctor.read_text().replace("SECONDS = 60", "SECONDS = 5"))
     patient.shadow("numpy/__init__.py", "import time; time.sleep(60)")
 
 
@@ -749,7 +757,7 @@ SHADOW = "rename {%s}/%s.py, Python has a module of that name"
 @breaks("mock", "Python", "*json*", SHADOW % ("other", "json"))
 def a_script_named_json_in_the_current_folder(patient):
     patient.write(patient.other / "json.py")
-    patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
+    patient.cwd = patient.other
 
 
 @breaks("mock", "Python", "*json*", SHADOW % ("layer", "json"))
@@ -810,16 +818,6 @@ def no_fragment(patient):
     (patient.layer / "my_layer.prototxt").unlink()
 
 
-@breaks(
-    "here",
-    "fragment",
-    "{layer}/tests/harness/prototxt.py, which reads it, is missing",
-    "*",
-)
-def no_harness(patient):
-    shutil.rmtree(patient.layer / "tests")
-
-
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_a_cross_and_its_fix_for(request, name):
     where, topics, expected, break_it = BREAKAGES[name]
@@ -842,7 +840,7 @@ def test_a_cross_and_its_fix_for(request, name):
 
 
 def test_what_needs_caffe_is_a_question_without_it(here):
-    done = here.run(here.python, here.doctor, "example/train_val.prototxt")
+    done = here.run(*here.doctor, "example/train_val.prototxt")
     report = Report(done)
     assert (report.marked("✗"), report.code) == (["caffe"], 1)
     assert {topic: report[topic][1] for topic in report.marked("?")} == {
@@ -924,8 +922,7 @@ def looked_at(patient, nets):
     for name, text in texts.items():
         patient.net(text, name)
     done = patient.run(
-        patient.python,
-        patient.doctor,
+        *patient.doctor,
         *(f"{patient.layer}/{name}.prototxt" for name in nets),
     )
     assert done.stderr == ""
@@ -952,7 +949,7 @@ def wrong_nets(baked, tmp_path_factory):
     patient.hide({**QUICK_NUMPY, "caffe.py": MOCK_CAFFE})
     patient.shadow("far/__pycache__/x")
     patient.shadow("bad.py", "import os\nos.abort()\n")
-    patient.cwd, patient.doctor = tmp, "my_layer/tools/doctor.py"
+    patient.cwd = tmp
     patient.write(tmp / "near.py", "import caffe\nclass X(caffe.Layer): pass\n")
     return patient, looked_at(
         patient, {name: text for name, (text, _) in WRONG_NETS.items()}
@@ -982,8 +979,8 @@ LOADED = {  # its text, and what comes of loading it
     "key": (
         DATA + MINE % "param_str: '{\"x3\": 1}'",
         "✗",
-        "TRAIN: layer b: ValueError: MyLayer: param_str: * the unknown 'x3' -> mend it; *"
-        "tools/trace_blobs.py {layer}/key.prototxt --phase TRAIN says more",
+        "TRAIN: layer b: ValueError: MyLayer: param_str has no key 'x3'; * -> mend it; *"
+        "caffe_pylayer trace {layer}/key.prototxt --phase TRAIN says more",
     ),
     "bottom": (
         DATA + OTHER.replace("'d'", "'e'") % ("include { phase: TEST }", ""),
@@ -1027,7 +1024,7 @@ def test_no_command_is_a_question(loaded):
 
 
 def test_a_net_without_python_layers_is_a_question(loaded):
-    question = ("?", "it has no Python layer; tools/splice.py puts one in")
+    question = ("?", "it has no Python layer; caffe-pylayer splice puts one in")
     assert loaded[1]["train_only"][0] == question
 
 
@@ -1051,7 +1048,7 @@ def test_a_net_whose_module_is_missing_does_not_ask_for_activation(mock):
 
 def test_a_reader_that_has_seen_enough(here):
     here.env["PATH"] = "/usr/bin:/bin"
-    done = here.run("sh", "-c", f"{here.python} {here.doctor} | head -n 1")
+    done = here.run("sh", "-c", shell(*here.doctor) + " | head -n 1")
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
@@ -1060,13 +1057,13 @@ def test_a_reader_that_has_seen_enough(here):
 
 @pytest.mark.parametrize("options", [["-h"], ["--help"]])
 def test_help_has_an_example(here, options):
-    done = here.run(here.python, here.doctor, *options)
+    done = here.run(*here.doctor, *options)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "python3 tools/doctor.py example/train_val.prototxt" in done.stdout
+    assert "\n  caffe-pylayer doctor example/train_val.prototxt " in done.stdout
 
 
 def test_an_unknown_option_is_a_wrong_usage(here):
-    done = here.run(here.python, here.doctor, "--nets")
+    done = here.run(*here.doctor, "--nets")
     assert (done.returncode, done.stdout) == (2, "")
 
 
@@ -1088,7 +1085,7 @@ ODD = ["two  words, it's [ab]*?$HOME Ünï 層", "not UTF-8 \udce9"]
 def test_any_path_works(baked, tmp_path, odd, encoding):
     patient = Patient(shutil.copytree(baked, tmp_path / odd / "my_layer"))
     patient.env["PYTHONIOENCODING"] = encoding
-    patient.shadow("caffe/__init__.py", STANDIN.format(str(patient.layer)))
+    patient.shadow("caffe/__init__.py", STANDIN)
     report = patient.examine()
     assert (report.marked("?"), report.code) == (["caffe command", "net in caffe"], 0)
 
@@ -1097,10 +1094,8 @@ def test_any_path_works(baked, tmp_path, odd, encoding):
 def test_the_fix_for_pythonpath_works_in_a_shell(baked, tmp_path, odd):
     patient = Patient(shutil.copytree(baked, tmp_path / odd / "my_layer"))
     del patient.env["PYTHONPATH"]
-    patient.cwd, patient.doctor = patient.other, "../my_layer/tools/doctor.py"
-    doctor = (
-        f"{patient.python} {patient.doctor} | LC_ALL=C sed -n 's/.*lacks .* -> //p'"
-    )
+    patient.cwd = patient.other
+    doctor = shell(*patient.doctor) + " | LC_ALL=C sed -n 's/.*lacks .* -> //p'"
     patient.env["PATH"] = "/usr/local/bin:/usr/bin:/bin"
     patient.env["LAYER"] = patient.layer
     done = patient.run(
@@ -1109,10 +1104,11 @@ def test_the_fix_for_pythonpath_works_in_a_shell(baked, tmp_path, odd):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_it_imports_the_standard_library_only(here):
-    for node in ast.walk(ast.parse((here.layer / here.doctor).read_text())):
-        if isinstance(node, ast.Import):
-            assert {alias.name for alias in node.names} <= set(sys.stdlib_module_names)
+def test_a_child_has_no_name_of_ours_but_two():
+    """On its PYTHONPATH is a folder that holds nothing that a net could mean by a module's name."""
+    files = {path.name for path in (PACKAGE / "commands" / "doctor_child").glob("*")}
+    ours = {"caffe_pylayer_child.py", "caffe_pylayer_source.py", "__init__.py"}
+    assert files - {"__pycache__"} == ours
 
 
 def test_python_2_without_numpy(whole):
@@ -1158,9 +1154,9 @@ def test_python_2_with_a_left_over_pyc(real):
     )
 
 
-def test_python_2_runs_the_layer(real, packages):  # noqa: F811
+def test_python_2_runs_the_layer(real, packages):
     real.python = "/usr/bin/python2.7"
-    real.shadow("caffe/__init__.py", STANDIN.format(str(real.layer)))
+    real.shadow("caffe/__init__.py", STANDIN)
     shutil.copytree(packages / "numpy", real.other / "numpy")
     report = real.examine()
     bad = ["caffe command", "net in caffe"]

@@ -1,11 +1,13 @@
-"""tools/splice.py: what it changes in a net, what it leaves alone, and what it refuses."""
+"""caffe-pylayer splice: what it changes in a net, what it leaves alone, and what it refuses."""
 
 import os
+import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
+
+from support.commands import HERE, caffe_pylayer, where_caffe_is
 
 NET = b"""name: "net" # of three
 layer { name: "data" type: "Input" top: "data" }
@@ -45,7 +47,7 @@ layer { name: "p" type: "Power" bottom: "data" top: "p" }
 layer { name: "ip" type: "InnerProduct" bottom: "p" top: "ip" }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "data" top: "loss" }
 """
-AFTER_DATA = b"""# splice.py --remove my_layer takes this out, and puts back:
+AFTER_DATA = b"""# caffe-pylayer splice --remove my_layer takes this out, and puts back:
 #   ip bottom "data"
 layer {
   name: "my_layer"
@@ -78,9 +80,8 @@ def splice(layers, tmp_path, monkeypatch):
     def run(net, *arguments, layer="my_layer"):
         if net is not None:
             (tmp_path / "net.prototxt").write_bytes(net)
-        tool = layers[layer] / "tools" / "splice.py"
-        command = [sys.executable, tool, "net.prototxt", *arguments]
-        return subprocess.run(command, capture_output=True)
+        command = ["splice", "net.prototxt", "--layer", layers[layer], *arguments]
+        return caffe_pylayer(*command, text=False)
 
     return run
 
@@ -107,7 +108,7 @@ def refusal(splice, tmp_path):
         done = splice(net, *arguments, **options)
         error = done.stderr.decode()
         assert (done.returncode, done.stdout) == (1, b"")
-        assert error.startswith("splice.py: ") and error.count("\n") == 1
+        assert error.startswith("caffe-pylayer splice: ") and error.count("\n") == 1
         assert len(error) < 250, error
         assert net is None or os.listdir(tmp_path) == ["net.prototxt"]
         return error
@@ -170,7 +171,7 @@ def test_a_metric_whose_bottoms_are_there_by_name_needs_no_more(put):
 def test_data_goes_to_the_start(put):
     text = put(NET, layer="my_data")
     assert text.startswith(
-        b'name: "net" # of three\n# splice.py --remove my_data takes this out\n'
+        b'name: "net" # of three\n# caffe-pylayer splice --remove my_data takes this out\n'
     )
     assert text.endswith(NET[NET.index(b"layer") :])
 
@@ -428,9 +429,18 @@ def test_writes_another_file(splice, tmp_path):
 
 def test_a_reader_that_stops_is_no_error(splice, layers, tmp_path):
     (tmp_path / "net.prototxt").write_bytes(NET * 1)
-    tool = layers["my_layer"] / "tools" / "splice.py"
-    command = f'"{sys.executable}" "{tool}" net.prototxt --after data | true; echo ${{PIPESTATUS[0]}}'
-    done = subprocess.run(["bash", "-c", command], capture_output=True)
+    command = [
+        *HERE,
+        "splice",
+        "net.prototxt",
+        "--layer",
+        layers["my_layer"],
+        "--after",
+        "data",
+    ]
+    words = " ".join(shlex.quote(str(word)) for word in command)
+    shell = ["bash", "-c", f"{words} | true; echo ${{PIPESTATUS[0]}}"]
+    done = subprocess.run(shell, capture_output=True)
     assert (done.stdout, done.stderr) == (b"0\n", b"")
 
 
@@ -581,7 +591,7 @@ def test_a_comment_of_the_author_below_ours_stays(splice):
         ([], "expected 1 bottoms (bottom_0) by --after and --bottom, got 0"),
         (
             ["--remove", "my_layer"],
-            "expected a layer that splice.py has put in, got my_layer",
+            "expected a layer that splice has put in, got my_layer",
         ),
         (
             ["--split", "los"],
@@ -634,9 +644,8 @@ def test_refuses_a_file_that_is_read_only(refusal, tmp_path):
 
 
 def test_refuses_to_change_a_pipe_in_place(layers, tmp_path):
-    tool = layers["my_layer"] / "tools" / "splice.py"
-    command = [sys.executable, tool, "/dev/stdin", "--after", "data", "--in-place"]
-    done = subprocess.run(command, input=NET, capture_output=True)
+    command = ["splice", "/dev/stdin", "--layer", layers["my_layer"], "--after", "data"]
+    done = caffe_pylayer(*command, "--in-place", input=NET, text=False)
     assert done.returncode == 1 and b"expected a file to change in place" in done.stderr
 
 
@@ -749,9 +758,7 @@ def test_remove_also_looks_after_readers_that_came_later(splice):
 
 def test_help_has_an_example(splice):
     done = splice(NET, "--help")
-    assert (
-        b"python3 tools/splice.py net.prototxt --after conv1 --in-place" in done.stdout
-    )
+    assert b"caffe-pylayer splice net.prototxt --after conv1 --in-place" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -772,7 +779,14 @@ def test_python_2_does_the_same(layers, put, with_caffe, tmp_path):
     net = NET.replace(b'"ip"', "'層 blob'".encode()).replace(b"three", b"\xe4")
 
     def python2(*arguments):
-        done = with_caffe(tmp_path, "python2.7", "my_layer/tools/splice.py", *arguments)
+        command = [
+            *where_caffe_is("python2.7"),
+            "splice",
+            "--layer",
+            "my_layer",
+            *arguments,
+        ]
+        done = with_caffe(tmp_path, *command)
         assert done.returncode == 0, done.stderr
         return (tmp_path / "two.prototxt").read_bytes()
 

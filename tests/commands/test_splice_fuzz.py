@@ -1,15 +1,15 @@
-"""tools/splice.py on random nets in random spelling, judged by the protobuf of Caffe."""
+"""splice on random nets in random spelling, judged by the protobuf of Caffe."""
 
-import importlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from caffe_pylayer.commands import CommandError
+from caffe_pylayer.commands import splice as tool
 from support.project import PROJECT
 
 BLOBS = ["a", "b", "c", "ip/1", "層", 'q"{#']
@@ -92,19 +92,6 @@ def nets(draw, types=("ReLU", "Silence", "HDF5Output"), names=BLOBS, least=0):
 
 
 @pytest.fixture(scope="module")
-def tool(bake):
-    """The modules splice and net_text of a generated layer."""
-    folder = str(bake(layer_name="my_layer") / "tools")
-    sys.path.insert(0, folder)
-    try:
-        yield importlib.import_module("splice")
-    finally:
-        sys.path.remove(folder)
-        for name in ("splice", "take_out", "net_text", "prototxt"):
-            sys.modules.pop(name, None)
-
-
-@pytest.fixture(scope="module")
 def oracle(with_caffe):
     """A function that asks splice_oracle.py, which runs where real Caffe is."""
     script = Path(__file__).with_name("splice_oracle.py").relative_to(PROJECT)
@@ -134,7 +121,7 @@ FRAGMENTS = [
 SOURCE = "layer { name: 'my_%d' type: 'Python' top: '%s' python_param { } }"
 
 
-def check(tool, oracle, text, fragment, blobs):
+def check(oracle, text, fragment, blobs):
     """The layer after the first of the blobs, unless that is refused, changes nothing else."""
     before = text.encode().decode("latin-1")
     net, after = tool.Net(before, "net"), None
@@ -142,7 +129,7 @@ def check(tool, oracle, text, fragment, blobs):
         after = tool.put_in(
             net, tool.Net(fragment, "my"), blobs[0], blobs[1:], "my_layer"
         )[0]
-    except tool.Refusal as refusal:
+    except CommandError as error:
         expected = (
             "no blob",
             "stands before",
@@ -150,7 +137,7 @@ def check(tool, oracle, text, fragment, blobs):
             "no net has",
             "also in a",
         )
-        assert any(words in str(refusal) for words in expected), refusal
+        assert any(words in str(error) for words in expected), error
     assume(after is not None)
     assert tool.take_out(tool.Net(after, "net"), "my_layer")[0] == before
     assert oracle(text, after.encode("latin-1").decode(), blobs, "my_layer") is None
@@ -158,20 +145,20 @@ def check(tool, oracle, text, fragment, blobs):
 
 @settings(settings.get_profile("net"), max_examples=300)
 @given(nets(), st.sampled_from(BLOBS))
-def test_random_nets(tool, oracle, text, blob):
-    check(tool, oracle, text, FRAGMENTS[0], [blob])
+def test_random_nets(oracle, text, blob):
+    check(oracle, text, FRAGMENTS[0], [blob])
 
 
 @settings(settings.get_profile("net"), max_examples=500)
 @given(nets(names=BLOBS[:3], least=4), st.permutations(BLOBS[:3]))
-def test_two_bottoms(tool, oracle, text, blobs):
+def test_two_bottoms(oracle, text, blobs):
     """Which are not both there in each phase."""
-    check(tool, oracle, text, FRAGMENTS[1], blobs[:2])
+    check(oracle, text, FRAGMENTS[1], blobs[:2])
 
 
 @settings(settings.get_profile("net"), max_examples=400)
 @given(nets(["ReLU", "SoftmaxWithLoss"]), st.data())
-def test_several_layers_out_in_any_order(tool, text, data):
+def test_several_layers_out_in_any_order(text, data):
     """One that cannot go yet names the one that has to go first."""
     before = net = text.encode().decode("latin-1")
     names = []
@@ -194,7 +181,7 @@ def test_several_layers_out_in_any_order(tool, text, data):
                 top = data.draw(st.sampled_from(["a", "b", "c"]))
                 net = tool.put_in(here, tool.Net(SOURCE % (i, top), "fragment"))[0]
             names.append("my_%d" % i)
-        except tool.Refusal:
+        except CommandError:
             pass
     assume(len(names) > 1)
     left = data.draw(st.permutations(names))
@@ -202,7 +189,7 @@ def test_several_layers_out_in_any_order(tool, text, data):
         try:
             net = tool.take_out(tool.Net(net, "net"), left[0])[0]
             del left[0]
-        except tool.Refusal as refusal:
-            first = str(refusal).split("first --remove ")[1]
+        except CommandError as error:
+            first = str(error).split("first --remove ")[1]
             left.insert(0, left.pop(left.index(first)))
     assert net == before

@@ -1,13 +1,13 @@
-"""tools/splice.py on nets after published ones, run by real Caffe: the identity changes nothing."""
+"""splice on nets after published ones, run by real Caffe: the identity changes nothing."""
 
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from support.commands import caffe_pylayer
 
 NETS = {path.stem: path for path in (Path(__file__).parent / "nets").glob("*.prototxt")}
 PROBE = Path(__file__).with_name("splice_probe.py")
@@ -19,8 +19,8 @@ def layer(bake):
 
 
 def splice(layer, net, *arguments):
-    command = [sys.executable, layer / "tools" / "splice.py", net, *arguments]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    command = ["splice", net, "--layer", layer, *arguments]
+    return caffe_pylayer(*command, text=False, check=True).stdout
 
 
 def blobs(net):

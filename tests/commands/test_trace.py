@@ -1,28 +1,25 @@
-"""tools/trace_blobs.py: what is in every bottom, top and weight, in tables of 100 columns."""
+"""caffe-pylayer trace: what is in every bottom, top and weight, in tables of 100 columns."""
 
-import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import test_python27
 import yaml
 
-from commands.test_doctor import QUICK_SKIMAGE
+from caffe_pylayer.commands import trace as tool
+from support.commands import HERE, QUICK_SKIMAGE, caffe_pylayer, where_caffe_is
 from support.project import ENGINES, PROJECT
 from template_spec.kinds import KINDS
 
-TOOL = "tools/trace_blobs.py"
 ROW = re.compile(r"^(!?) +(bottom|top|weight) +(\S+) +(\S+) +(\S.*)$")
 EXAMPLES = sorted(path.parent for path in (PROJECT / "examples").glob("*/answers.yaml"))
-packages = test_python27.packages
 
 NET = """
 layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
@@ -142,15 +139,10 @@ def trace(request, quick):
     def run(engine, folder, *arguments, **environment):
         if engine == "real":
             with_caffe = request.getfixturevalue("with_caffe")
-            command = ["--bind", quick, "python3", "-B", TOOL, *arguments]
+            command = ["--bind", quick, *where_caffe_is(), "trace", *arguments]
             return Tables(with_caffe(folder, *command, PYTHONPATH=quick, **environment))
-        command = [sys.executable, "-B", TOOL, *arguments]
         environment = {**os.environ, "CAFFE_ENGINE": "standin", **environment}
-        return Tables(
-            subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, env=environment
-            )
-        )
+        return Tables(caffe_pylayer("trace", *arguments, cwd=folder, env=environment))
 
     return run
 
@@ -268,7 +260,7 @@ def test_diff_that_backward_does_not_write(layer, trace):
 
 def test_weight_without_a_gradient_is_told_from_one_whose_gradient_is_zero(bake, trace):
     layer = bake(layer_name="my_layer", layer_kind="learnable")
-    edit(layer, 'self.blobs[0].diff[...] += np.einsum("ncs,ncs->c", x, dy)', "pass")
+    edit(layer, "self.blobs[0].diff[...] += np.sum(x * dy, axis=(0, 2))", "pass")
     edit(layer, "self.blobs[1].diff[...] +=", "self.blobs[1].diff[...] += 0 *")
     found = trace("standin", layer)
     assert found.figures("backward", "my_layer", "weight", "0") == "not written"
@@ -302,7 +294,7 @@ def test_examples(bake, trace, example):
 def test_python_27(layers, trace, with_caffe, packages):
     environment = {"PYTHONPATH": str(packages), "CAFFE_ENGINE": "standin"}
     for folder in layers.values():
-        command = ["--bind", str(packages), "python2.7", "-B", TOOL]
+        command = ["--bind", packages, *where_caffe_is("python2.7"), "trace"]
         found = Tables(with_caffe(folder, *command, **environment))
         assert found.err == ""
         assert found.out == trace("standin", folder).out
@@ -347,9 +339,7 @@ def test_net_is_what_whole_passes_of_pycaffe_give(net_layer, trace, with_caffe):
 
 
 def test_layer_in_place_shows_what_it_got_and_gave(net_layer, trace):
-    found = trace(
-        "real", net_layer, "net.prototxt", "--layer", "relu", "--layer", "drop"
-    )
+    found = trace("real", net_layer, "net.prototxt", "--only", "relu", "--only", "drop")
     assert {layer for _, layer, *_ in found.rows} == {"relu", "drop"}
     before = found.figures("forward", "relu", "bottom", "frozen")
     after = found.figures("forward", "relu", "top", "frozen")
@@ -370,7 +360,7 @@ def test_layers_without_a_gradient(net_layer, trace):
 
 
 def test_phase(net_layer, trace):
-    found = trace("real", net_layer, "net.prototxt", "--phase=TEST", "--layer=drop")
+    found = trace("real", net_layer, "net.prototxt", "--phase=TEST", "--only=drop")
     rows = [found.figures("forward", "drop", kind, "fc") for kind in ("bottom", "top")]
     assert rows[0] == rows[1]
 
@@ -433,7 +423,7 @@ def test_abort_of_caffe_is_one_line(net_layer, trace):
     assert found.code == 1
     assert (
         found.err
-        == "trace_blobs.py: layer h5: Failed to open source file: missing.txt\n"
+        == "caffe-pylayer trace: layer h5: Failed to open source file: missing.txt\n"
     )
 
 
@@ -444,13 +434,13 @@ def test_caffe_that_dies_after_all_layers_is_not_the_last_layer_s_fault(layer, t
     found = trace("real", layer, "net.prototxt")
     assert found.code == 1
     why = "Caffe ended the process (signal 6): it did not say why"
-    assert found.err == f"trace_blobs.py: the end, after all layers: {why}\n"
+    assert found.err == f"caffe-pylayer trace: the end, after all layers: {why}\n"
 
 
 PYTHON = """layer { name: "x" type: "Python" top: "x"
   python_param { module: "%s" layer: "%s" } }"""
 REFUSED = {
-    "missing": (None, [], "cannot read x.prototxt: No such file or directory"),
+    "missing": (None, [], "x.prototxt: No such file or directory"),
     "unreadable": (
         "layer {\n  name }\n",
         [],
@@ -458,7 +448,7 @@ REFUSED = {
     ),
     "layer": (
         NET,
-        ["--layer=rellu"],
+        ["--only=rellu"],
         "expected a layer .*, the nearest is relu, got rellu",
     ),
     "type": (
@@ -469,7 +459,7 @@ REFUSED = {
     "weights": (
         NET,
         ["--weights=x.bin"],
-        "cannot read x.bin: No such file or directory",
+        "x.bin: No such file or directory",
     ),
     "module": (
         PYTHON % ("nowhere", "X"),
@@ -498,7 +488,7 @@ def test_wrong_net_is_one_line(net_layer, trace, name):
         (net_layer / "x.prototxt").unlink(missing_ok=True)
     found = trace("real", net_layer, "x.prototxt", *arguments)
     assert found.code == 1
-    assert re.match(f"trace_blobs.py: {reason}", found.err)
+    assert re.match(f"caffe-pylayer trace: {reason}", found.err)
     assert found.err.count("\n") == 1
 
 
@@ -510,14 +500,14 @@ def test_net_without_real_caffe_is_one_line(net_layer, trace):
         found = trace("standin", net_layer, "net.prototxt", *arguments, **environment)
         assert found.code == 1 and found.out == ""
         assert found.err.startswith(
-            f"trace_blobs.py: a net needs real Caffe, but {why}"
+            f"caffe-pylayer trace: a net needs real Caffe, but {why}"
         )
         assert found.err.count("\n") == 1
 
 
 def test_wrong_usage(layers, trace):
     for arguments in (
-        ["--layer=x"],
+        ["--only=x"],
         ["--weights=x"],
         ["--phase=TEST"],
         ["--caffe=x"],
@@ -531,7 +521,7 @@ def test_wrong_usage(layers, trace):
 def test_help_has_examples(layers, trace):
     found = trace("standin", layers["identity"], "--help")
     assert found.code == 0
-    assert "\n  python3 tools/trace_blobs.py example/train_val.prototxt\n" in found.out
+    assert "\n  caffe-pylayer trace example/train_val.prototxt\n" in found.out
 
 
 RAISES = "raise ArithmeticError('no')"
@@ -573,7 +563,7 @@ def test_top_without_a_shape_is_explained(layer, trace, engine):
     module.write_text(re.sub(r"top\[0\]\.reshape.*", "pass", module.read_text()))
     found = trace(engine, layer)
     assert found.code == 1
-    assert found.err.startswith("trace_blobs.py: layer my_layer")
+    assert found.err.startswith("caffe-pylayer trace: layer my_layer")
     assert found.err.endswith(
         "\n  reshape must give every top its shape: top[i].reshape(...)\n"
     )
@@ -587,22 +577,20 @@ def test_abort_in_forward_comes_after_what_was_there(layer, trace):
     assert found.code == 1
     assert list(found.rows) == [("forward", "my_layer", "bottom", "bottom_0")]
     reason = "Check failed: shape[i] >= 0 (-1 vs. 0)"
-    assert found.err == f"trace_blobs.py: layer my_layer, forward: {reason}\n"
+    assert found.err == f"caffe-pylayer trace: layer my_layer, forward: {reason}\n"
 
 
-def test_metric_that_is_asked_for_a_gradient_refuses(layers, trace):
+def test_metric_that_is_asked_for_a_gradient_gives_zeros(layers, trace):
     folder = layers["metric"]
     text = (folder / "example" / "train_val.prototxt").read_text()
     write(
-        folder, "force_backward: true\n" + text.replace("include { phase: TEST }", "")
+        folder,
+        "force_backward: true\n"
+        + text.replace("include { phase: TEST }", "loss_weight: 1"),
     )
     found = trace("real", folder, "net.prototxt")
-    assert found.code == 1
-    assert found.err.splitlines()[0] == (
-        "trace_blobs.py: layer my_layer_metric, backward: ValueError: MyLayerMetricLayer: expected "
-        "propagate_down: false for bottom_0, got true: a metric has no gradient"
-    )
-    assert len(found.err.splitlines()) == 2
+    name = "my_layer_metric"
+    assert found.figures("backward", name, "bottom", "bottom_0") == [0, 0, 0, 100, 0, 0]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -622,32 +610,21 @@ def test_what_the_layer_prints_stands_where_it_happens(layer, trace, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_reader_that_has_seen_enough(layers, request, engine):
-    command = f"{{ python3 -B {TOOL}; echo $? >&2; }} | head -n 1"
-    folder = layers["identity"]
+    command, folder = [*HERE, "trace"], layers["identity"]
     if engine == "real":
-        result = request.getfixturevalue("with_caffe")(folder, "sh", "-c", command)
+        command[0] = "python3"
+    words = " ".join(shlex.quote(str(word)) for word in command)
+    shell = ["sh", "-c", f"{{ {words}; echo $? >&2; }} | head -n 1"]
+    if engine == "real":
+        with_caffe = request.getfixturevalue("with_caffe")
+        result = with_caffe(folder, "--bind", PROJECT, *shell)
     else:
-        command = command.replace("python3", sys.executable)
-        result = subprocess.run(
-            ["sh", "-c", command], cwd=folder, capture_output=True, text=True
-        )
+        result = subprocess.run(shell, cwd=folder, capture_output=True, text=True)
     assert result.stdout.startswith("caffe: ") and result.stdout.count("\n") == 1
     assert result.stderr == "0\n"
 
 
 # The figures of an array
-
-
-@pytest.fixture(scope="module")
-def tool(layers):
-    folder = str((layers["identity"] / TOOL).parent)
-    sys.path.insert(0, folder)
-    try:
-        yield importlib.import_module("trace_blobs")
-    finally:
-        sys.path.remove(folder)
-        for name in ("trace_blobs", "net_text", "prototxt"):
-            sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(
@@ -663,17 +640,17 @@ def tool(layers):
         (np.full(123456, np.nan), True, "- - - 0% 1e+05 0"),
     ],
 )
-def test_figures(tool, values, bad, text):
+def test_figures(values, bad, text):
     found = tool.summary(np.array(values, np.float32))
     assert found[0] == bad and found[1].split() == text.split()
 
 
-def test_blob_without_elements(tool, capsys):
+def test_blob_without_elements(capsys):
     tool.show([("top", "empty", SimpleNamespace(count=0, shape=[0, 3]))], "data")
     assert capsys.readouterr().out.split() == ["top", "empty", "0x3", "no", "elements"]
 
 
-def test_large_blob_is_not_copied(tool):
+def test_large_blob_is_not_copied():
     array = np.ones(10**7, np.float32)
     tracemalloc.start()
     try:
@@ -684,7 +661,7 @@ def test_large_blob_is_not_copied(tool):
         tracemalloc.stop()
 
 
-def test_a_fatal_line_is_why_caffe_ends_the_process(tool):
+def test_a_fatal_line_is_why_caffe_ends_the_process():
     def dies():
         os.write(
             2,

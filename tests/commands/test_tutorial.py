@@ -2,15 +2,13 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from support.project import PROJECT
+from support.commands import caffe_pylayer
 
 FILES = Path(__file__).parent / "tutorial"
 TO_HDF5 = """
@@ -77,12 +75,14 @@ def train(with_caffe):
 
 def splice(folder, *arguments):
     command = [
-        sys.executable,
-        "my_layer/tools/splice.py",
+        "splice",
         "train_val.prototxt",
+        "--layer",
+        "my_layer",
+        "--in-place",
         *arguments,
     ]
-    subprocess.run([*command, "--in-place"], cwd=folder, check=True)
+    return caffe_pylayer(*command, cwd=folder, check=True).stderr
 
 
 def split_by_hand(folder):
@@ -99,7 +99,8 @@ def losses(lines):
 def test_the_identity_changes_no_digit_of_the_losses(digits, folder, train, tmp_path):
     by_hand = Path(shutil.copytree(digits, tmp_path / "by_hand"))
     split_by_hand(by_hand)
-    splice(folder, "--split", "loss")
+    done = splice(folder, "--split", "loss")
+    assert done == "train_val.prototxt: my_layer between Softmax and loss\n"
     with_layer = train(folder)
     assert with_layer == train(by_hand, TRAIN)
     unsplit = train(digits, TRAIN)
@@ -130,24 +131,3 @@ def test_without_activation_caffe_does_not_find_the_layer(folder, with_caffe):
     done = with_caffe(folder, "sh", "-c", TRAIN)
     assert done.returncode != 0
     assert "Optimization Done" not in done.stderr
-
-
-def test_the_readme_tells_it_with_its_real_output(folder, with_caffe, monkeypatch):
-    story = (
-        (PROJECT / "README.md")
-        .read_text()
-        .split("\n## Into a net\n")[1]
-        .split("\n## ")[0]
-    )
-    session = story.split("```console\n")[1].split("```")[0]
-    commands = re.findall(r"^\$ (.*)$", session, re.M)
-    done = with_caffe(folder, "sh", "-c", "\n".join(commands) + "\n")
-    printed = (done.stderr + done.stdout).splitlines()
-    shown = [line for line in session.splitlines() if line and line[0] not in "$"]
-    assert len(commands) == 3 and len(shown) >= 6
-    assert [rounded(line) for line in shown] == [rounded(line) for line in printed]
-
-
-def rounded(line):
-    """Three digits of each number: the last ones differ from machine to machine."""
-    return re.sub(r"\d+\.\d+", lambda match: f"{float(match[0]):.3g}", line)

@@ -18,9 +18,9 @@ from support.project import PROJECT
 BROWSERS = ["chromium-headless-shell", "chromium", "google-chrome"]
 QUERIES = {
     "failing gradient test": "docs/gradient.html",
-    "param_str_keys": "README.html",
+    "param_str_keys": "docs/reference.html",
     "损失": "docs/loss.zh.html",
-    "梯度": "docs/loss.zh.html",
+    "梯度": "docs/gradient.zh.html",
     "损失函数": "docs/loss.zh.html",
 }
 

@@ -1,4 +1,4 @@
-"""The guides tell the truth: each of their commands is run, and prints what the page shows.
+"""The README and the guides tell the truth: each command is run, and prints what the page shows.
 
 A page is one shell session. In its ```console fences a line `$ COMMAND`, with its here-document, is
 run, and what stands below is all that it prints, or `...` for lines that are left out; answers are
@@ -22,26 +22,31 @@ from support.project import PROJECT
 from support.tools import need
 
 DOCS = PROJECT / "docs"
-TEMPLATE = "<<cookiecutter.layer_name>>"
-HARNESS = PROJECT / TEMPLATE / "tests" / "harness"
-PAGES = ["index", "loss", "data", "gradient", "team", "caffe"]
+PYPROJECT = (PROJECT / "pyproject.toml").read_text()
+CHECKS = PROJECT / "caffe_pylayer" / "checks"
+PAGES = [
+    "README.md",
+    *(f"docs/{page}.md" for page in ("index", "loss", "data", "gradient", "team")),
+    *(f"docs/{page}.md" for page in ("caffe", "reference")),
+]
 HOME = "/home/you"
 MARK = "@@@ exit code"
 FAILS = re.compile(
-    r"\d+ failed|FAILURE|expected .* got |✗|^diff -r "
+    r"\d+ failed|FAILURE|; try |✗|^diff -r "
 )  # what a page shows of a failure
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Choose from ).*\(.*\):(.*)$")
-# The programs of the guides: our template, and Caffe where scripts/with-caffe has it.
-WITH_CAFFE = (
-    'HOME=$OUR_HOME PATH=$OUR_PATH exec "$WITH_CAFFE" --bind "$HOME" "${0##*/}" "$@"'
-)
+PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Type its name ).*\(.*\):(.*)$")
+# The programs of the pages: our template, and Caffe where scripts/with-caffe has it.
+WITH_CAFFE = """\
+export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$SITE"
+HOME=$OUR_HOME PATH=$OUR_PATH exec "$WITH_CAFFE" --bind "$HOME" --bind "$SITE" """
 PROGRAMS = {
     "pipx": '[ "$1" = run ] && shift && exec "$@"',
     "cookiecutter": 'exec "$OUR_PYTHON" -c "$RUN" "$TEMPLATE" cookiecutter "$@"',
     "cruft": 'exec "$OUR_PYTHON" -c "$RUN" "$UPSTREAM" cruft "$@"',
-    "python3": WITH_CAFFE,
-    "caffe": WITH_CAFFE,
+    "python3": WITH_CAFFE + 'python3 "$@"',
+    "caffe": WITH_CAFFE + 'caffe "$@"',
+    "caffe-pylayer": WITH_CAFFE + 'python3 -m caffe_pylayer "$@"',
 }
 RUN = """
 import builtins, os, runpy, sys
@@ -100,14 +105,17 @@ def unfinished(command):
 @pytest.fixture
 def run(with_caffe, tmp_path):
     """A function that runs Steps in a shell: for each its exit code and what it prints."""
-    here, programs, typed = [tmp_path / name for name in ("here", "programs", "typed")]
-    for folder in (here, programs, typed):
+    here, programs, site, template, typed = [
+        tmp_path / name for name in ("here", "programs", "site", "template", "typed")
+    ]
+    for folder in (here, programs, site, template, typed):
         folder.mkdir()
     for program, command in PROGRAMS.items():
         (programs / program).write_text(f"#!/bin/sh\n{command}\n")
         (programs / program).chmod(0o755)
-    (programs / "caffe-pylayer").symlink_to(PROJECT)
-    make_upstream(programs / "upstream")
+    (template / "caffe-pylayer").symlink_to(PROJECT)
+    make_upstream(template / "upstream")
+    install_package(site)
     theirs = ("CAFFE_ENGINE", "COOKIECUTTER_CONFIG", "GIT_", "XDG_CONFIG_HOME")
     environment = {
         **{
@@ -124,8 +132,9 @@ def run(with_caffe, tmp_path):
         "OUR_PATH": os.environ["PATH"],
         "OUR_PYTHON": sys.executable,
         "RUN": RUN,
-        "TEMPLATE": str(programs / "caffe-pylayer"),
-        "UPSTREAM": str(programs / "upstream"),
+        "SITE": str(site),
+        "TEMPLATE": str(template / "caffe-pylayer"),
+        "UPSTREAM": str(template / "upstream"),
         "WITH_CAFFE": str(PROJECT / "scripts" / "with-caffe"),
     }
 
@@ -150,17 +159,33 @@ def run(with_caffe, tmp_path):
 
 
 def make_upstream(folder):
-    """Make a git repository of the template; its branch `later` has a tool more."""
+    """Make a git repository of the template; its branch `later` has a better check."""
     away = shutil.ignore_patterns(".git", ".venv", "*cache*", "layers", "site")
     shutil.copytree(PROJECT, folder, symlinks=True, ignore=away)
-    tool = f"{TEMPLATE}/tools/trace_blobs.py"
-    for command in (
-        "init -b main", "config user.name us", "config user.email us@localhost", "add .",
-        f"reset {tool}", "commit -m Before", f"add {tool}", "commit -m After", "branch later",
-        "reset --hard HEAD~",
+    check = folder / "caffe_pylayer" / "checks" / "checks.py"
+    better = check.read_text()
+    for text, commands in (
+        (better + "# It finds less.\n", ["init -b main", "config user.name us",
+         "config user.email us@localhost", "add .", "commit -m Before"]),
+        (better, ["commit -a -m After", "branch later", "reset --hard HEAD~"]),
     ):  # fmt: skip
-        command = [need("git"), *command.split()]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        check.write_text(text)
+        for command in commands:
+            command = [need("git"), *command.split()]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def install_package(site):
+    """Put the package into a folder for PYTHONPATH, as pip does, with its plugin of pytest."""
+    away = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "caffe_pylayer", site / "caffe_pylayer", ignore=away)
+    about = site / "caffe_pylayer-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: caffe-pylayer\nVersion: 1\n")
+    plugin = re.search(r"^\[project.entry-points.pytest11\]\n(.*)$", PYPROJECT, re.M)[1]
+    (about / "entry_points.txt").write_text(
+        "[pytest11]\n" + plugin.replace('"', "") + "\n"
+    )
 
 
 def lines(text):
@@ -192,53 +217,72 @@ def same(shown, printed):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_command_prints_what_the_page_shows(run, page):
-    todo = steps((DOCS / f"{page}.md").read_text())
+    todo = steps((PROJECT / page).read_text())
+    assert todo
     done = run(todo)
     assert len(done) == len(todo)
     for step, (code, printed) in zip(todo, done):
         shown = lines("\n".join(step.shown))
         fails = any(FAILS.search(line) for line in shown)
         if not agree(shown, lines(printed)) or bool(code) != fails:
-            text = f"{page}.md: exit code {code} of\n$ {step.command}\nwhich prints\n{printed}"
+            text = f"{page}: exit code {code} of\n$ {step.command}\nwhich prints\n{printed}"
             pytest.fail(text, pytrace=False)
 
 
-def test_team_file_answers_prompts():
+def test_team_file_names_variables_of_the_template():
     answers = yaml.safe_load((DOCS / "team.yaml").read_text())["default_context"]
-    prompts = json.loads((PROJECT / "cookiecutter.json").read_text())["__prompts__"]
-    assert {"author", "license", "header"} <= set(answers) <= set(prompts)
+    assert {"_author", "_license", "_header", "checks"} == set(answers)
+    assert set(answers) <= set(json.loads((PROJECT / "cookiecutter.json").read_text()))
 
 
 def test_chinese_loss_guide_has_the_same_commands_and_output():
     english, chinese = [(DOCS / f"loss{page}.md").read_text() for page in ("", ".zh")]
     fences = re.compile(r"^```.*?^```$", re.M | re.S)
+    assert fences.findall(english)
     assert fences.findall(chinese) == fences.findall(english)
     assert chinese.count("\n#") == english.count("\n#")
 
 
-def sentences(file, *functions):
-    """Yield the sentences in the source of functions, as regular expressions."""
-    for node in ast.parse((HARNESS / file).read_text()).body:
-        if getattr(node, "name", None) in functions:
-            docstring = ast.get_docstring(node, clean=False)
-            for part in ast.walk(node):
-                text = getattr(part, "value", None)
-                if (
-                    isinstance(text, str)
-                    and text != docstring
-                    and len(text.split()) > 1
-                ):
-                    yield re.sub(r"%(\\.\d)?\w", ".*", re.escape(text))
+def functions(file):
+    """Return the nodes of the functions of a file of the checks, by name."""
+    nodes = ast.parse((CHECKS / file).read_text()).body
+    return {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+def sentences(node):
+    """Return the sentences in a function's source, as regular expressions."""
+    docstring = ast.get_docstring(node, clean=False)
+    texts = [getattr(part, "value", None) for part in ast.walk(node)]
+    return {
+        re.sub(r"%(\\.\d)?\w", ".*", re.escape(text))
+        for text in texts
+        if isinstance(text, str) and text != docstring and len(text.split()) > 1
+    }
+
+
+def diagnoses():
+    """Return the sentences that may stand below the table, by the function that says them."""
+    here, source = functions("diagnosis.py"), (CHECKS / "diagnosis.py").read_text()
+    table = re.search(r"^HYPOTHESES = \((.*?)\)$", source, re.M | re.S)[1]
+    nodes = [here[name] for name in (*re.findall(r"\w+", table), "times", "place")]
+    nodes = [node for node in nodes if node.name != "top_diff"]
+    nodes.append(functions("checks.py")["top_diff_mistakes"])
+    return {node.name: sentences(node) for node in nodes}
+
+
+def messages(page):
+    """Return the first column of a page's tables that has no code in it."""
+    return re.findall(r"^\| ([^`|]*?) \|.*\n(?!\|-)", (DOCS / page).read_text(), re.M)
 
 
 def test_gradient_guide_explains_every_diagnosis():
-    guide = (DOCS / "gradient.md").read_text()
-    table = "\n".join(re.findall(r"^\| ([^`|]*) \|", guide, re.M))
-    names = re.findall(
-        r"\w+",
-        re.search(r"HYPOTHESES = \((.*)\)", (HARNESS / "diagnosis.py").read_text())[1],
-    )
-    told = [*sentences("diagnosis.py", *names, "times", "place")]
-    told += sentences("checks.py", "other_top_diffs")
-    assert len(told) > 15
-    assert [text for text in told if not re.search(text, table)] == []
+    table = "\n".join(messages("gradient.md"))
+    for function, told in diagnoses().items():
+        assert told, function
+        assert [text for text in told if not re.search(text, table)] == []
+
+
+def test_chinese_gradient_guide_explains_the_same_messages():
+    english = messages("gradient.md")
+    assert english
+    assert messages("gradient.zh.md") == english

@@ -1,83 +1,99 @@
-"""The README tells the truth: its session is run again, its tables are compared."""
+"""The tables of README, reference and CONTRIBUTING name all that there is, and nothing else."""
 
 import json
 import re
 
 import pytest
 
+from caffe_pylayer.checks import checks, pytest_plugin
 from support.project import PROJECT
 from template_spec.kinds import KINDS
 
-README = (PROJECT / "README.md").read_text()
-CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
-ANSWERS = {
-    "layer_name": "focal_loss",
-    "layer_kind": "loss",
-    "bottoms": "scores,label",
-    "param_str_keys": "gamma=2.0, alpha=0.25",
-}
+README, CONTRIBUTING, SECURITY, REFERENCE = [
+    (PROJECT / page).read_text()
+    for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/reference.md")
+]
+SETTINGS = json.loads((PROJECT / "cookiecutter.json").read_text())
+PROMPTS = SETTINGS["__prompts__"]
 
 
-@pytest.fixture
-def layer(bake, tmp_path):
-    return bake(out=tmp_path, **ANSWERS)
+def section(page, title):
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def section(title):
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def named(text, pattern=r"\w+"):
+    """Return what stands in code at the beginning of each row of a table."""
+    return re.findall(rf"^\| `({pattern})` \|", text, re.M)
 
 
-def test_session_shows_the_prompts_of_today():
-    prompts = json.loads((PROJECT / "cookiecutter.json").read_text())["__prompts__"]
-    session = section("A session")
-    for number, (variable, prompt) in enumerate(prompts.items(), 1):
-        sentences = [prompt] if isinstance(prompt, str) else list(prompt.values())
-        assert f"[{number}/{len(prompts)}] {sentences[0]}" in session, variable
-        assert all(sentence in session for sentence in sentences)
-    assert all(answer in session for answer in ANSWERS.values() if answer != "loss")
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 120
+    assert len(SECURITY.splitlines()) <= 60
 
 
-def test_session_is_what_pytest_prints_on_real_caffe(layer, with_caffe):
-    command = ["python3", "-m", "pytest", "-p", "no:cacheprovider"]
-    shown = [
-        line for line in section("A session").splitlines() if "test_focal_loss[" in line
-    ]
-    shown += [
-        line for line in README.splitlines() if line.startswith("caffe: real Caffe")
-    ]
-    printed = with_caffe(layer, *command, "-v").stdout.splitlines()
-    assert len(shown) == 10
-    assert set(shown) <= set(printed)
-    module = layer / "focal_loss.py"
-    wrong = module.read_text().replace(
-        "top[0].diff / len(self.difference)", "top[0].diff"
+def test_prompts():
+    unasked = [name for name in SETTINGS if re.match("_[a-z]", name)]
+    unasked = [name for name in unasked if isinstance(SETTINGS[name], str)]
+    assert unasked
+    assert named(section(REFERENCE, "The prompts")) == [*PROMPTS, *unasked]
+    count = "zero one two three four five six seven eight nine ten".split()
+    assert f"asks for {count[len(PROMPTS)]} values" in REFERENCE
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds(name):
+    kind, table = KINDS[name], section(REFERENCE, "The kinds")
+    assert named(table) == list(KINDS)
+    counts = re.search(rf"^\| `{name}` \| [^|]* \| ([^|]*) \| ([^|]*) \|", table, re.M)
+    for shown, allowed in zip(counts.groups(), (kind.bottoms, kind.tops), strict=True):
+        least, most = allowed[0], allowed[-1]
+        text = f"{least} to {most}" if least < most else str(most or "none")
+        assert shown == text
+
+
+def test_checks():
+    names = [name for name, _, _ in checks.CHECKS]
+    assert named(section(REFERENCE, "The checks")) == names
+
+
+def test_options_of_pytest():
+    options = [option for option, _ in pytest_plugin.OPTIONS]
+    assert named(section(REFERENCE, "Options of pytest"), r"--[\w-]+") == options
+
+
+@pytest.mark.parametrize("page", [README, section(REFERENCE, "The commands")])
+def test_commands(page):
+    folder = PROJECT / "caffe_pylayer" / "commands"
+    modules = {
+        path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()
+    }
+    shown = re.findall(r"^\| `(?:caffe-pylayer )?([a-z]+) [^`]*` \|", page, re.M)
+    assert set(shown) == modules - {"command_line"}
+
+
+def test_commands_of_make():
+    targets = re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.M)
+    shown = re.findall(r"^\| `make ([\w-]+)", CONTRIBUTING, re.M)
+    assert sorted([*shown, "help"]) == sorted(targets)
+    told = re.findall(r"`make\s([\w-]+)", README + REFERENCE + SECURITY + CONTRIBUTING)
+    assert set(told) <= set(targets)
+
+
+def test_rooms_of_tests():
+    folders = sorted(path.parent.name for path in PROJECT.glob("tests/*/__init__.py"))
+    assert folders
+    assert sorted(named(section(CONTRIBUTING, "The tests"))) == folders
+
+
+def test_files_that_contributing_names_exist():
+    roots = (
+        "benchmarks|caffe_pylayer|docs|examples|scripts|template_spec|templates|tests"
     )
-    module.write_text(wrong)
-    failure = README.split("$ python3 -m pytest\n")[1].split("```")[0]
-    assert len(failure.splitlines()) == 8
-    assert rounded(failure) in rounded(with_caffe(layer, *command).stdout)
-
-
-def rounded(text):
-    """Three digits of each number: the last ones differ from machine to machine."""
-    return re.sub(r" *(-?\d+\.\d+)", lambda match: f" {float(match[1]):.3g}", text)
-
-
-def test_tables_name_everything():
-    settings = json.loads((PROJECT / "cookiecutter.json").read_text())
-    variables = [name for name in settings if not name.startswith("_")]
-    assert re.findall(r"^\| `(\w+)` \|", section("The prompts"), re.M) == variables
-    assert re.findall(r"^\| `(\w+)` \|", section("The kinds"), re.M) == list(KINDS)
-    checks = PROJECT / "<<cookiecutter.layer_name>>" / "tests" / "harness" / "checks.py"
-    names = re.findall(
-        r'^    \("(\w+)", (?:sources\.)?check_', checks.read_text(), re.M
-    )
-    assert re.findall(r"^\| `(\w+)` \|", section("The checks"), re.M) == names
-    targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M)
-    for target in re.findall(r"`make (\w+)", README):
-        assert target in targets
-    shown = re.findall(r"^\| `make (\w+)", CONTRIBUTING, re.M)
-    assert set(targets) - set(shown) == {"help", "clean"}
+    paths = re.findall(rf"`((?:{roots})/[\w./-]+)`", CONTRIBUTING)
+    assert paths
+    assert [
+        path for path in paths if not list(PROJECT.glob(path.replace("KIND", "*")))
+    ] == []
 
 
 def test_contributing_says_what_the_templates_ask_of_a_kind():
@@ -88,13 +104,5 @@ def test_contributing_says_what_the_templates_ask_of_a_kind():
                 asked |= set(
                     re.findall(r"(?<!layer\.)\bkind\.([a-z]\w+)", path.read_text())
                 )
-    told = CONTRIBUTING.split("\n## A new kind of layer\n")[1]
+    told = section(CONTRIBUTING, "A new kind of layer")
     assert set(re.findall(r"`(\w+)(?:\(layer|` \()", told)) == asked
-
-
-def test_error_is_the_one_that_is_printed(bake):
-    line = next(
-        line for line in README.splitlines() if line.startswith("    layer_name: ")
-    )
-    with pytest.raises(Exception, match=re.escape(line.strip())):
-        bake(layer_name="FocalLoss")

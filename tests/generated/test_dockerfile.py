@@ -123,7 +123,7 @@ def containers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def layer(bake):
-    return bake(layer_name="my_layer", param_str_keys="x1=1, x2=2")
+    return bake(layer_name="my_layer")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test CenterLossLayer with, and what it must give for them."""
 
 
 def test_center_loss(check):
@@ -6,17 +6,15 @@ def test_center_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
-    return [
-        rng.randn(batch, 6),
-        rng.randint(0, 4, batch),
-    ]  # several samples of one class
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    label = rng.randint(0, 4, batch)  # several samples of one class
+    return [rng.randn(batch, 6), label]
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     features = bottoms[0]  # the centers begin as 0
     return [sum(x**2 for x in features.ravel()) / (2 * len(features))]

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test ContrastiveLossLayer with, and what it must give for them."""
 
 import math
 
@@ -8,20 +8,19 @@ def test_contrastive_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     a = rng.randn(batch, 4)
-    b = a + rng.uniform(0, 1, (batch, 1)) * rng.randn(
-        batch, 4
-    )  # within the margin and beyond
+    far = rng.uniform(0, 1, (batch, 1))  # some within the margin, some beyond
+    b = a + far * rng.randn(batch, 4)
     similar = rng.randint(0, 2, batch)
     b[0], similar[0] = a[0], 0  # no direction to part in
     return [a, b, similar]
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     loss = 0
     for a, b, similar in zip(*bottoms):

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test DiceLossLayer with, and what it must give for them."""
 
 
 def test_dice_loss(check):
@@ -6,7 +6,7 @@ def test_dice_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     prob = rng.uniform(0, 1, (batch, 1, 3, 4))
     label = rng.rand(batch, 1, 3, 4) < 0.4
     prob[0] = label[0] = 0  # an image without foreground
@@ -14,9 +14,9 @@ def make_bottoms(rng, batch):
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     losses = []
     for prob, label in zip(*bottoms):

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test FocalLossLayer with, and what it must give for them."""
 
 import math
 
@@ -8,16 +8,16 @@ def test_focal_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     scores = 6 * rng.randn(batch, 5, 3)
     label = rng.choice([1, 0, -1], scores.shape, p=[0.2, 0.7, 0.1])
     return [scores, label]
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     loss, positives = 0, 0
     for score, label in zip(bottoms[0].ravel(), bottoms[1].ravel()):

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test L2NormalizeLayer with, and what it must give for them."""
 
 import math
 
@@ -10,14 +10,14 @@ def test_l2_normalize(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     return [rng.randn(batch, 5, 2, 3)]
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     tops = [np.zeros(bottoms[0].shape)]
     for x, y in zip(bottoms[0], tops[0]):

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test SmoothL1LossLayer with, and what it must give for them."""
 
 
 def test_smooth_l1_loss(check):
@@ -6,20 +6,17 @@ def test_smooth_l1_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     pred, targets = 0.2 * rng.randn(2, batch, 8)  # 1 / sigma^2 is 0.11
-    return [
-        pred,
-        targets,
-        rng.choice([0, 0.5, 1], pred.shape),
-        rng.uniform(0, 2, pred.shape),
-    ]
+    inside = rng.choice([0, 0.5, 1], pred.shape)
+    outside = rng.uniform(0, 2, pred.shape)
+    return [pred, targets, inside, outside]
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     loss, sigma2 = 0, params["sigma"] ** 2
     for pred, target, inside, outside in zip(*[bottom.ravel() for bottom in bottoms]):

@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test SoftmaxLossLayer with, and what it must give for them."""
 
 import math
 
@@ -10,7 +10,7 @@ def test_softmax_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     scores = 3 * rng.randn(batch, 5, 2, 3)
     scores[0] += 100  # exp of it is more than a float32 holds
     label = rng.randint(0, 5, (batch, 1, 2, 3))
@@ -19,17 +19,15 @@ def make_bottoms(rng, batch):
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     loss, count = 0, 0
     for scores, label in zip(*bottoms):
         for place in np.ndindex(scores.shape[1:]):
-            s, y = (
-                [scores[(c,) + place] for c in range(len(scores))],
-                label[(0,) + place],
-            )
+            s = [scores[(c,) + place] for c in range(len(scores))]
+            y = label[(0,) + place]
             if y != params["ignore_label"]:
                 loss += math.log(sum(math.exp(other - s[int(y)]) for other in s))
                 count += 1

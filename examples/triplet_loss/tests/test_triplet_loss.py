@@ -1,4 +1,4 @@
-"""What only the layer's author knows; the other tests are in conftest.py and harness/."""
+"""Bottoms to test TripletLossLayer with, and what it must give for them."""
 
 
 def test_triplet_loss(check):
@@ -6,15 +6,15 @@ def test_triplet_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return one array per bottom; `rng` is a RandomState, `batch` the size of the first axis."""
+    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
     anchor, positive, negative = 0.5 * rng.randn(3, batch, 4)
     return [anchor, positive, negative]  # some keep the margin, some do not
 
 
 def expected_tops(bottoms, params):
-    """Return what forward must give, one array per top, or None where it is to stay unchecked.
+    """Return what forward must give, an array for each top, or None for no check.
 
-    `bottoms` is what make_bottoms returned, `params` the layer's parameters by name.
+    `bottoms` come from make_bottoms, `params` is the dict of param_str.
     """
     loss = 0
     for a, p, n in zip(*bottoms):
