@@ -71,8 +71,7 @@ def say_what_next(folder):
     lines = [
         "",
         f"  cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe",
-        f"  Write your layer into {NAME}.py and {NAME}.prototxt, and what it must give into",
-        f"  tests/test_{NAME}.py; example/ trains it: change the nets there, too.",
+        f"  Then edit {NAME}.py, {NAME}.prototxt, tests/test_{NAME}.py and the nets in example/.",
         "  . ./activate.sh puts the layer on PYTHONPATH, where Caffe finds it.",
     ]
     if not COPIED:

@@ -448,7 +448,9 @@ def test_replay_gives_the_same_layer(cookiecutter, replay, tmp_path, options):
     assert files(tmp_path / "layers" / "focal_loss") == files(tmp_path / "focal_loss")
 
 
-def test_replay_with_force_and_skip_keeps_the_edits(cookiecutter, replay, template, tmp_path):
+def test_replay_with_force_and_skip_keeps_the_edits(
+    cookiecutter, replay, template, tmp_path
+):
     folder = tmp_path / "layers" / "focal_loss"
     shutil.copytree(tmp_path / "focal_loss", folder)
     edit(folder)
@@ -485,7 +487,8 @@ def test_replay_without_a_variable_that_has_a_computed_default(
     without(replay, "bottoms")
     done = cookiecutter("--replay-file", str(replay), typed="\n", check=False)
     assert done.returncode == 1
-    assert " has a <<, which begins code of a template; type it without <<" in (
-        done.stdout.splitlines()[-1]
+    assert (
+        " has a <<, which begins code of a template; type it without <<"
+        in (done.stdout.splitlines()[-1])
     )
     assert os.listdir(tmp_path / "layers") == []
