@@ -78,7 +78,9 @@ def default_count(kind, variable):
 def command(answers):
     """Return the words of the command that gives these answers."""
     template = re.sub(r"^(\w+://)(?!git@)[^/]*@", r"\1", str(answers.get("_template")))
-    if not re.fullmatch(r"((gh|gl|bb):|https://|(ssh://)?git@|ssh://)[\w.:/~+-]+", template):
+    if not re.fullmatch(
+        r"((gh|gl|bb):|https://|(ssh://)?git@|ssh://)[\w.:/~+-]+", template
+    ):
         template = "gh:org/caffe-pylayer"
     unasked = {"checks": "copied", "_author": "", "_license": "", "_header": ""}
     words = [
