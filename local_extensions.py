@@ -56,7 +56,7 @@ def checked_name(answers, given):
     A replay comes here unchecked. In `given`, from before the prompts, a list is still a list.
     """
     for variable in CHECKS:
-        if variable not in answers:  # this is no folder, but an answer like its name
+        if variable not in answers:  # an answer is rendered here, not the folder
             refuse_delimiters("an answer", FOLDER)
         if isinstance(given.get(variable), list):
             text_of(given, variable)
@@ -78,7 +78,9 @@ def default_count(kind, variable):
 def command(answers):
     """Return the words of the command that gives these answers."""
     template = re.sub(r"^(\w+://)(?!git@)[^/]*@", r"\1", str(answers.get("_template")))
-    if not re.fullmatch(r"((gh|gl|bb):|https://|ssh://|git@)[\w.@:/~+-]+", template):
+    if not re.fullmatch(
+        r"((gh|gl|bb):|https://|(ssh://)?git@|ssh://)[\w.:/~+-]+", template
+    ):
         template = "gh:org/caffe-pylayer"
     unasked = {"checks": "copied", "_author": "", "_license": "", "_header": ""}
     words = [

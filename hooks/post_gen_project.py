@@ -2,7 +2,7 @@
 
 import sys
 
-# The folder for temporary files, where anybody may have left a module, comes first.
+# The first folder is that of temporary files, where anybody may have left a module.
 if not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 import os
@@ -71,8 +71,7 @@ def say_what_next(folder):
     lines = [
         "",
         f"  cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe",
-        f"  Write your layer into {NAME}.py and {NAME}.prototxt, and what it must give into",
-        f"  tests/test_{NAME}.py; example/ trains it: change the nets there, too.",
+        f"  Then edit {NAME}.py, {NAME}.prototxt, tests/test_{NAME}.py and the nets in example/.",
         "  . ./activate.sh puts the layer on PYTHONPATH, where Caffe finds it.",
     ]
     if not COPIED:
@@ -84,18 +83,17 @@ def say_what_next(folder):
     try:
         sys.stdout.reconfigure(errors="backslashreplace")
         print("\n".join(lines), flush=True)
-    except (
-        AttributeError,
-        OSError,
-    ):  # there is no output, nobody reads it, or the disk is full
+    except (AttributeError, OSError):  # no output, no reader, or a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if COPIED:
-    copy_checks()
-os.chmod(
-    "activate.sh", os.stat("activate.sh").st_mode | 0o111
-)  # a zip does not keep the x
+    try:
+        copy_checks()
+    except OSError as error:
+        sys.exit(f"cannot copy the checks: {error}")
+# A zip does not keep the x.
+os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 destination = final_folder()
 if destination:
     say_what_next(destination)

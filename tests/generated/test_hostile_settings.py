@@ -20,6 +20,8 @@ CONFIGS = {
         "_author": f"a\n%% set x = {EXECUTE}\nb",
     },
 }
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
