@@ -241,7 +241,7 @@ def check_gradient_of(subject, draw, batch):
     mistaken = [taken for pairs in mistakes for _, taken in pairs]
     values = arrays + [weight.data.copy() for weight in layer_net.weights]
     checked = subject.checked(layer_net)
-    doubles = doubles_of(subject, layer_net, arrays, top_diffs)
+    doubles = doubles_of(subject, layer_net, arrays, top_diffs, mistaken)
     known = subject.expected_diffs(layer_net, arrays, top_diffs)
     for i in checked:
         if i < len(arrays) and known[i] is not None:
@@ -285,7 +285,7 @@ def check_gradient_of(subject, draw, batch):
     return unmeasured
 
 
-def doubles_of(subject, layer_net, arrays, top_diffs):
+def doubles_of(subject, layer_net, arrays, top_diffs, others):
     """Return a function of i: one that returns the Point of variable i in float64.
 
     Or None, where the layer does not run in float64 on the stand-in.
@@ -309,7 +309,7 @@ def doubles_of(subject, layer_net, arrays, top_diffs):
             values = it.arrays + [weight.data.copy() for weight in it.net.weights]
             run = forward_of(it, it.net, it.arrays, i)
             return gradient.Point(
-                run, values[i], it.diffs[i], it.tops, it.top_diffs, subject.rng
+                run, values[i], it.diffs[i], it.tops, it.top_diffs, subject.rng, others
             )
 
         return point

@@ -152,7 +152,8 @@ def check(point, rng, double=None):
         if wrong is False and second.confirms(point):
             return None
     try:
-        found = Survey(point, size, rng).finding((random, uphill))
+        survey = Survey(second if wrong else point, size, rng)
+        found = survey.finding((random, uphill))
     except NotMeasurable:
         found = locate(second, size, rng) if wrong else None
         if not found and wrong is not False:

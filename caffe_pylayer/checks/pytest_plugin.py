@@ -192,7 +192,8 @@ def check(request):
                 not_run[path] = "does not load", name
             pytest.fail(text, pytrace=False)
         if advice and is_strict(config):
-            pytest.fail("advice (--strict): " + "\n".join(advice), pytrace=False)
+            text = "\n".join(["advice, red with --strict:"] + advice)
+            pytest.fail(text, pytrace=False)
         for words in advice:
             request.node.warn(CaffeAdvice(words))
         if outcome == "skip":

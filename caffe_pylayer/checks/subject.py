@@ -185,10 +185,21 @@ class Subject(object):
             return layer_net.backward(top_diffs, bottom_diffs, weight_diffs)
 
         diffs = after_forward(top_diffs, garbage)
-        after_forward(self.diffs_like(top_diffs), other)
+        other_top_diffs = self.diffs_like(top_diffs)
+        second = after_forward(other_top_diffs, other)
         again = after_forward(top_diffs, garbage)
         what = "backward run again gave another diff of"
         assert_same(what, layer_net.variables, again, diffs)
+        fresh = self.net(arrays)
+        fresh.set_values(layer_net.values())
+        self.forward(fresh, arrays)
+        first = fresh.backward(other_top_diffs, other)
+        what = (
+            "backward after one with other top diffs gave another than in a new net, "
+        )
+        checked = self.checked(layer_net)
+        rows = [[x[i] for i in checked] for x in (layer_net.variables, second, first)]
+        assert_same(what + "the diff of", *rows)
         offsets = [1 + np.max(np.abs(diff)) for diff in diffs[bottoms:]]
         again = after_forward(top_diffs, other, offsets)
         for i in range(bottoms):

@@ -71,7 +71,7 @@ ON, ON_1 = "if propagate_down[0]:", "if propagate_down[1]:"
 EACH_ON = "if propagate_down[i]:"
 
 LEFT, ADDS = "elements of the diff of", "backward adds to what is in the diff of"
-AGAIN = "backward run again after the same forward gave another diff of"
+AGAIN = "backward run again gave another diff of"
 GARBAGE = "backward depends on what was in the diff of"
 WROTE, OTHERS = "backward wrote the diff of", "another gradient of"
 SECOND_NET = (
@@ -588,34 +588,15 @@ MUTANTS = {
         ("loss_1_1", "backward, too", LOSS_1, "@; x *= 0.5",
          "gradient", None, None),
     ],
-    "backward works only once or right after forward": [
-        ("softmax_loss", "buffer spent", SOFTMAX,
-         "self.p -= self.is_label; by_class(bottom[0].diff)[...] = scale * self.p",
-         "gradient", AGAIN, None),
-        ("focal_loss", "buffer spent", FOCAL_SLOPE,
-         FOCAL_SLOPE.replace("self.weight * ", "self.weight; slope *= "), "gradient", AGAIN, None),
-        ("triplet_loss", "buffer spent", TRIPLET_ANCHOR,
-         "self.near -= self.far; by_sample(bottom[0].diff)[...] = scale * self.near",
-         "gradient", AGAIN, None),
-        ("l2_normalize", "norm spent", L2, "@; self.norm *= 2", "gradient", AGAIN, None),
-        ("smooth_l1_loss", "buffer freed", SMOOTH, "@; self.x = self.x * 0",
-         "gradient", AGAIN, None),
+    "backward depends on earlier backwards": [
         ("loss_2_1", "first scale kept", LOSS_2,
          "self.scale = getattr(self, 'scale', top[0].diff / len(self.difference)); "
          "gradient = self.scale * self.difference", "batch", None, None),
-        ("loss_2_1", "first scale kept until forward", (LOSS_2_KEEPS, LOSS_2),
-         ("@; self.scale = None",
-          "self.scale = top[0].diff / len(self.difference) if self.scale is None else self.scale; "
-          "gradient = self.scale * self.difference"), "gradient", None, None),
-        ("identity_1_1", "first diff kept until forward",
-         ("top[0].data[...] = bottom[0].data", COPY),
-         ("@; self.dy = None", "self.dy = top[0].diff.copy() if self.dy is None else self.dy; "
-          "bottom[0].diff[...] = self.dy"), "gradient", None, None),
-        ("l2_normalize", "projection kept until forward", (L2_NORM, L2_ALONG),
-         ("@; self.along = None", "@\n            self.along = along = along if self.along is None "
-          "else self.along"), "gradient", None, None),
         ("contrastive_loss", "second backward without b", ON_1,
          "if propagate_down[1] and not hasattr(self, 'done'):\n            self.done = True",
+         "gradient", None, None),
+        ("identity_1_1", "first diff kept for ever", COPY,
+         "self.dy = getattr(self, 'dy', top[0].diff.copy()); bottom[0].diff[...] = self.dy",
          "gradient", None, None),
     ],
     "instances share state": [

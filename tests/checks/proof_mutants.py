@@ -18,7 +18,8 @@ def test_mutants_are_red(layers, own_tests, tmp_path, record_property, layer, se
     plant(layers, tmp_path, wanted)
     arguments = [f"--seed={seed}", *(own_checks(wanted) if seed else [])]
     verdicts = [
-        own_tests(engine, tmp_path, *arguments, installed=True) for engine in ENGINES
+        own_tests(engine, tmp_path, "--strict", *arguments, installed=True)
+        for engine in ENGINES
     ]
     faults = []
     for mutant in wanted:

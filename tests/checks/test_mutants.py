@@ -29,7 +29,7 @@ def verdicts(layers, own_tests, request, tmp_path_factory):
         out = tmp_path_factory.mktemp(engine)
         planted = [m for m in MUTANTS if m in wanted and m.engine == engine]
         plant(layers, out, planted)
-        found = own_tests(engine, out, *own_checks(planted), installed=True)
+        found = own_tests(engine, out, "--strict", *own_checks(planted), installed=True)
         results[engine] = found, messages(found)
     return results
 

@@ -182,6 +182,7 @@ def test_foreign_layer_is_green(bake, own_tests, tmp_path, engine, forward):
         "ranks",
         "sequence",
         "shapes",
+        "test_phase",
     ]
     assert found == {f"test_foreign[{check}]": "passed" for check in checks}, (
         found.output
@@ -214,5 +215,5 @@ def test_batch_size_is_checked_without_samples_too(bake, own_tests, tmp_path):
         (layer / "foreign.py").write_text(
             module.replace('["batch_size"])\n', size + ")\n")
         )
-        found = own_tests("standin", layer)
+        found = own_tests("standin", layer, "--strict")
         assert found["test_foreign[batch_size]"] == verdict, found.output
