@@ -22,6 +22,7 @@ from template_spec.answers import (
     class_name,
     layer_spec,
     refuse_delimiters,
+    text_of,
 )
 from template_spec.errors import AnswerError, refuse
 from template_spec.kinds import KINDS
@@ -58,11 +59,7 @@ def checked_name(answers, given):
         if variable not in answers:  # an answer is rendered here, not the folder
             refuse_delimiters("an answer", FOLDER)
         if isinstance(given.get(variable), list):
-            refuse(
-                variable,
-                "a list is no answer",
-                "write it as one string, such as 'a, b'",
-            )
+            text_of(given, variable)
     name = layer_spec(answers).name
     out = answers.get("_output_dir", ".")
     refuse_delimiters("the output folder", out)
@@ -81,7 +78,9 @@ def default_count(kind, variable):
 def command(answers):
     """Return the words of the command that gives these answers."""
     template = re.sub(r"^(\w+://)(?!git@)[^/]*@", r"\1", str(answers.get("_template")))
-    if not re.fullmatch(r"((gh|gl|bb):|https://|ssh://|git@)[\w.@:/~+-]+", template):
+    if not re.fullmatch(
+        r"((gh|gl|bb):|https://|(ssh://)?git@|ssh://)[\w.:/~+-]+", template
+    ):
         template = "gh:org/caffe-pylayer"
     unasked = {"checks": "copied", "_author": "", "_license": "", "_header": ""}
     words = [

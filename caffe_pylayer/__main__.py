@@ -10,7 +10,7 @@ import sys
 if (
     not __package__
 ):  # the last of them: Python has put the package's own folder on sys.path
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 
 def main():

@@ -71,8 +71,7 @@ def say_what_next(folder):
     lines = [
         "",
         f"  cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe",
-        f"  Write your layer into {NAME}.py and {NAME}.prototxt, and what it must give into",
-        f"  tests/test_{NAME}.py; example/ trains it: change the nets there, too.",
+        f"  Then edit {NAME}.py, {NAME}.prototxt, tests/test_{NAME}.py and the nets in example/.",
         "  . ./activate.sh puts the layer on PYTHONPATH, where Caffe finds it.",
     ]
     if not COPIED:
@@ -89,7 +88,10 @@ def say_what_next(folder):
 
 
 if COPIED:
-    copy_checks()
+    try:
+        copy_checks()
+    except OSError as error:
+        sys.exit(f"cannot copy the checks: {error}")
 # A zip does not keep the x.
 os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 destination = final_folder()

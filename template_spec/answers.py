@@ -99,12 +99,13 @@ def refuse_invisible(variable, text, allowed=""):
     """Refuse characters that do not print: control characters, and those that turn text round."""
     for character in text:
         if not character.isprintable() and character not in allowed:
+            code = ascii(character)[1:-1]
             refuse(
                 variable,
-                f"{shown(text)} has the character {ascii(character)}, which does not print",
-                "type it without"
-                + (" or, in quotes, as \\" if variable == "param_str_keys" else "")
-                + (f"u{ord(character):04x}" if variable == "param_str_keys" else ""),
+                f"{shown(text)} has the character {code}, which does not print",
+                f"type it without, or in quotes as {code}"
+                if variable == "param_str_keys"
+                else "type it without",
             )
 
 

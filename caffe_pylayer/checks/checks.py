@@ -176,7 +176,7 @@ def check_expected_tops(subject):
 
 
 def assert_expected(subject, batch, draw):
-    """Raise CheckFailed unless forward gives expected_tops; return if there are some."""
+    """Raise CheckFailed unless forward gives expected_tops; return if there are any."""
     arrays = subject.bottoms(batch, draw)
     layer_net = subject.net(arrays)
     tops = subject.forward(layer_net, arrays)

@@ -10,6 +10,7 @@ import sys
 from . import standin
 
 NAMES = ("real", "standin")
+FORGOTTEN = []  # modules: Python 2 empties those that nothing holds, nets still run them
 SHAPES = "reshape must give every top its shape: top[i].reshape(...)"
 HINTS = (  # what Caffe says, and what to do
     ("Check failed: data_", SHAPES),
@@ -91,7 +92,7 @@ def running(engine, folder):
     finally:
         sys.path[:], sys.dont_write_bytecode = path, writes
         for name, module in shadowed.items():
-            sys.modules.pop(name, None)
+            FORGOTTEN.append(sys.modules.pop(name, None))
             if module:
                 sys.modules[name] = module
 

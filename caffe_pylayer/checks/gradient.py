@@ -154,9 +154,10 @@ def check(point, rng, double=None):
     try:
         found = Survey(point, size, rng).finding((random, uphill))
     except NotMeasurable:
-        if wrong is None:
+        found = locate(second, size, rng) if wrong else None
+        if not found and wrong is not False:
             raise
-        found = None
+        return found
     return found or (locate(second, size, rng) if wrong else None)
 
 
@@ -178,11 +179,12 @@ def locate(point, size, rng):
     """Return a Finding of wrong elements, found by halving, or None.
 
     Of two halves of the elements the one is taken that differs more along a random
-    direction, until one element is left.
+    direction, until one element is left. At a kink an element differs by nature: it is
+    left out, and after several of them nothing is said.
     """
-    rest, rows = np.ones(size.size, bool), []
+    rest, rows, kinks = np.ones(size.size, bool), [], 0
     largest = np.max(np.abs(point.diff) * np.minimum(size, np.abs(point.bottom)))
-    while len(rows) < MOST_LOCATED:
+    while len(rows) < MOST_LOCATED and kinks < MOST_LOCATED and np.any(rest):
         chosen = np.flatnonzero(rest)
         while len(chosen) > 1:
             rng.shuffle(chosen)
@@ -191,13 +193,18 @@ def locate(point, size, rng):
             chosen = halves[int(np.argmax(residuals))]
         index = tuple(int(i) for i in np.unravel_index(chosen[0], size.shape))
         slope, amount = point.element_slope(index, size[index], largest)
-        if not slope.differs():
+        if slope.differs():
+            rows.append((index, slope.per(amount)))
+        elif slope.is_kink:
+            kinks += 1
+        else:
             break
-        rows.append((index, slope.per(amount)))
         rest[chosen] = False
     if rows:
         count = "at least %d of %d elements" % (len(rows), size.size)
         return Finding(count, sorted(rows, key=lambda row: -abs(row[1].residual)))
+    if kinks == MOST_LOCATED or not np.any(rest):
+        return None
     slopes = [
         point.part_slope(np.flatnonzero(rest), size, rng) for _ in range(OPINIONS)
     ]

@@ -66,7 +66,7 @@ def parse(data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(text)
+            return tree_of(text)
         except (RecursionError, MemoryError) as error:
             raise Unparsable(1, DEEP) from error
         except (SyntaxError, ValueError) as problem:
@@ -76,7 +76,7 @@ def parse(data):
             getattr(error, "msg", str(error)),
         )
         try:
-            return ast.parse(from_python2(text))
+            return tree_of(from_python2(text))
         except ImportError as problem:
             text = f"is no Python 3 ({text3}); for Python 2: pip install fissix"
             raise Unparsable(line, text) from problem
@@ -85,6 +85,19 @@ def parse(data):
         ) as problem:  # whatever the parser of Python 2 does with nonsense
             text = f"cannot be parsed ({text3}), nor as Python 2: mend it"
             raise Unparsable(line, text) from problem
+
+
+def tree_of(text):
+    """Return the ast of Python 3, with the subscripts of Python 3.9 or newer."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree) if sys.version_info < (3, 9) else ():
+        if isinstance(node, ast.Subscript):
+            if isinstance(node.slice, ast.ExtSlice):
+                axes = [getattr(axis, "value", axis) for axis in node.slice.dims]
+                node.slice = ast.copy_location(ast.Tuple(axes, ast.Load()), node)
+            else:
+                node.slice = getattr(node.slice, "value", node.slice)
+    return tree
 
 
 def survives(text):

@@ -158,7 +158,8 @@ def trace_layer(caffe, layer, seed):
     sys.path.insert(0, tests)
     make_bottoms = importlib.import_module("test_" + name).make_bottoms
     checks.import_layer(caffe, fragment)
-    tested = subject.Subject(caffe, fragment, make_bottoms, None, seed)
+    author = subject.Author(make_bottoms, None, None, False, False, None)
+    tested = subject.Subject(caffe, fragment, author, seed)
     arrays = tested.bottoms(batch)
     at("layer %s, setup" % name)
     layer_net = tested.net(arrays)
@@ -170,6 +171,10 @@ def trace_layer(caffe, layer, seed):
     say("\nforward: data, for make_bottoms(rng, %d)" % batch)
     at("layer %s, forward" % name)
     layer_net.reshape(arrays)
+    for (_, _, blob), array in zip(
+        bottoms, arrays
+    ):  # where it works in place, it is not yet there
+        blob.data[...] = array
     head(name, "Python")
     show(bottoms + weights, "data")
     values = tested.forward(layer_net, arrays)

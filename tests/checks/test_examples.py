@@ -96,30 +96,23 @@ def test_answers_are_complete(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rest_of_the_module_is_the_scaffold(scaffolds, name):
     author, scaffold = [
-        parts((folder / name / f"{name}.py").read_text())
-        for folder in (EXAMPLES, scaffolds)
+        (folder / name / f"{name}.py").read_text() for folder in (EXAMPLES, scaffolds)
     ]
-    assert author["head"].replace("import numpy as np\n", "") == scaffold[
-        "head"
-    ].replace("import numpy as np\n", "")
-    assert author["table"].startswith(scaffold["table"].rstrip())
-    for part in ("setup", "helpers"):
-        assert author[part] == scaffold[part]
-    assert scaffold["comment"] and not author["comment"]
+    kept, expected = parts(author), parts(scaffold)
+    assert kept == expected and kept[0].endswith("(caffe.Layer):\n")
+    assert len(author.splitlines()) <= 150
 
 
 def parts(module):
-    """Return what the author keeps of a module: texts by name."""
-    head, rest = re.match(r"(.*?\n)\n\nclass (.*)", module, re.S).groups()
-    table, rest = re.search(
-        r"(\n    BOTTOMS = .*?)(    def setup\(.*)", rest, re.S
-    ).groups()
-    setup, rest = re.match(
-        r"(.*? = _parse_param_str\(self\)\n)(.*)", rest, re.S
-    ).groups()
-    methods, helpers = re.match(r"(.*)(\ndef _check_count\(.*)", rest, re.S).groups()
-    comment = "    # Replace " in methods
-    return dict(head=head, table=table, setup=setup, helpers=helpers, comment=comment)
+    """Return the texts that the author keeps of a module."""
+    spans = (
+        r"\A.*?\nclass .*?\n",
+        r"    def setup\(.*?\n",
+        r"        if len\(bottom\) != .*? = self\.read_params\(\)\n",
+        r"    def refuse\(.*\n        return params\n",
+    )
+    module = module.replace("import numpy as np\n", "")
+    return [re.search(span, module, re.S)[0] for span in spans]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,24 +136,20 @@ def test_readme_names_every_example():
     assert set(re.findall(r"(\w+)/answers\.yaml", README)) <= set(NAMES)
 
 
-def test_folder_holds_the_examples_and_links_to_the_templates_tests():
-    tests = PROJECT / "<<cookiecutter.layer_name>>" / "tests"
-    for link in ("conftest.py", "harness"):
-        assert not os.path.isabs(os.readlink(EXAMPLES / link))
-        assert (EXAMPLES / link).resolve() == tests / link
+def test_folder_holds_the_examples_and_nothing_else():
     files = [
         path.relative_to(EXAMPLES) for path in EXAMPLES.rglob("*") if path.is_file()
     ]
-    found = {
-        str(path) for path in files if not {"__pycache__", "harness"} & set(path.parts)
-    }
+    hidden = {"__pycache__", ".pytest_cache", ".ruff_cache"}
+    found = {str(path) for path in files if not hidden & set(path.parts)}
     expected = {f"{name}/answers.yaml" for name in NAMES}
     expected |= {path for name in NAMES for path in author_files(name)}
     assert found == expected | {"README.md", "conftest.py", "pytest.ini"}
 
 
 # Reads cases.json, runs each on real Caffe, prints what came out. A bottom that gets a gradient is
-# a Parameter layer, whose top shares its weight from the first forward on.
+# a Parameter layer, whose top shares its weight from the first forward on. With `forced` all are
+# Input layers, in a net with force_backward: true. No diff is zero before backward.
 PROBE = """
 import json, os
 os.environ["GLOG_minloglevel"] = "2"
@@ -170,10 +159,10 @@ import numpy as np
 SOURCE = "layer { name: '%s' type: '%s' top: '%s' %s_param { shape { %s } } }"
 
 
-def run(layer, bottoms, wanted, weights):
-    text = ""
+def run(layer, bottoms, wanted, weights, forced):
+    text = "force_backward: true " if forced else ""
     for blob, values in bottoms.items():
-        kind = "Parameter" if blob in wanted else "Input"
+        kind = "Parameter" if blob in wanted and not forced else "Input"
         dims = " ".join("dim: %d" % size for size in np.shape(values))
         text += SOURCE % (blob, kind, blob, kind.lower(), dims)
     with open("net.prototxt", "w") as stream:
@@ -186,10 +175,13 @@ def run(layer, bottoms, wanted, weights):
     for weight, values in zip(own, weights):
         weight.data[...] = values
     net.forward()
+    asked = bottoms if forced else wanted
+    for blob in asked:
+        net.blobs[blob].diff[...] = 7
     net.backward()
     return {
         "top": net.blobs["top"].data.tolist(),
-        "diffs": {blob: net.blobs[blob].diff.tolist() for blob in wanted},
+        "diffs": {blob: net.blobs[blob].diff.tolist() for blob in asked},
         "weight diffs": [weight.diff.tolist() for weight in own],
     }
 
@@ -225,19 +217,20 @@ LAYER = "layer { name: 'tested' type: '%s' %s top: 'top' loss_weight: 0.7 %s }"
 PYTHON_PARAM = "python_param { module: '%s' layer: '%s' param_str: '%s' }"
 
 
-def caffes(name, kind, bottoms, wanted, more="", weights=()):
+def caffes(name, kind, bottoms, wanted, more="", weights=(), forced=False):
     """Add a layer to CASES; `more` are other fields of it, such as `loss_param { }`."""
     fields = ["bottom: '%s'" % blob for blob in bottoms]
     fields += ["propagate_down: %s" % str(blob in wanted).lower() for blob in bottoms]
     layer = LAYER % (kind, " ".join(fields), more)
-    CASES[name] = dict(layer=layer, bottoms=bottoms, wanted=wanted, weights=weights)
+    case = dict(layer=layer, bottoms=bottoms, wanted=wanted)
+    CASES[name] = dict(case, weights=weights, forced=forced)
 
 
-def ours(name, kind, bottoms, wanted, weights=(), **params):
+def ours(name, kind, bottoms, wanted, weights=(), forced=False, **params):
     """Add a Python layer, an example or the stub, to CASES; kind is its class without Layer."""
     module = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", kind).lower()
     python_param = PYTHON_PARAM % (module, kind + "Layer", json.dumps(params))
-    caffes(name, "Python", bottoms, wanted, python_param, weights)
+    caffes(name, "Python", bottoms, wanted, python_param, weights, forced)
 
 
 NORMALIZATIONS = ["VALID", "FULL", "BATCH_SIZE", "NONE"]
@@ -383,51 +376,36 @@ ROW, MAP = (2, 4), (2, 5, 3)
 REFUSED = [
     # class, bottoms, params, what its ValueError says
     ("SmoothL1Loss", zeros(ROW, ROW, ROW, (2, 5)), {},
-     "expected bbox_pred and bbox_outside_weights of one shape, got (2, 4) and (2, 5)"),
+     "the bottoms must have one shape, got (2, 4), (2, 4), (2, 4), (2, 5)"),
     ("SoftmaxLoss", zeros(MAP, (2, 3), last=5), {},
-     "expected label from 0 to 4, or the ignore_label -1, got 5"),
+     "label must be 0 to 4, or ignore_label (-1), got 5"),
     ("SoftmaxLoss", zeros(MAP, (2, 3), last=-2), {"ignore_label": 255},
-     "expected label from 0 to 4, or the ignore_label 255, got -2"),
+     "label must be 0 to 4, or ignore_label (255), got -2"),
     ("SoftmaxLoss", zeros(MAP, (2,)), {},
-     "expected scores of shape (N, C, ...) and label of shape (N, ...), got (2, 5, 3) and (2,)"),
+     "scores must be (N, C, ...) and label (N, ...), got (2, 5, 3) and (2,)"),
     ("SoftmaxLoss", zeros(MAP, (2, 3)), {"normalization": "valid"},
-     "expected normalization to be one of VALID, FULL, BATCH_SIZE, NONE, got 'valid'"),
-    ("FocalLoss", zeros(ROW, ROW, last=2), {}, "expected label to be 1, 0 or -1 (ignored), got 2"),
+     "normalization must be one of VALID, FULL, BATCH_SIZE, NONE, got 'valid'"),
+    ("FocalLoss", zeros(ROW, ROW, last=2), {}, "label must be 1, 0 or -1 (ignored), got 2"),
     ("FocalLoss", zeros(ROW, (2,)), {},
-     "expected scores and label of one shape, got (2, 4) and (2,)"),
-    ("DiceLoss", zeros(MAP, MAP, last=255), {}, "expected label from 0 to 1, got 255 to 255"),
+     "scores and label must have one shape, got (2, 4) and (2,)"),
+    ("DiceLoss", zeros(MAP, MAP, last=255), {}, "label must be 0 to 1, got 255"),
+    ("DiceLoss", zeros(MAP, MAP, last=np.nan), {}, "label must be 0 to 1, got nan"),
     ("DiceLoss", zeros(MAP, (2, 3)), {},
-     "expected prob and label of one shape, got (2, 5, 3) and (2, 3)"),
+     "prob and label must have one shape, got (2, 5, 3) and (2, 3)"),
     ("TripletLoss", zeros(ROW, ROW, (1, 4)), {},
-     "expected anchor, positive and negative of one shape, got (2, 4), (2, 4) and (1, 4)"),
-    ("ContrastiveLoss", zeros(ROW, ROW, (2, 1), last=-1), {},
-     "expected similar to be 0 or 1, got -1"),
-    ("ContrastiveLoss", zeros(ROW, ROW, ROW), {},
-     "expected a and b of one shape (N, ...) and N of similar, got (2, 4), (2, 4) and (2, 4)"),
-    ("CenterLoss", zeros(ROW, (2,), last=3), {"classes": 3}, "expected label from 0 to 2, got 3"),
-    ("CenterLoss", zeros(ROW, (3,)), {"classes": 3},
-     "expected features of shape (N, 4) and N of label, got (2, 4) and 3"),
-    ("CenterLoss", zeros(ROW, (2,)), {"classes": 0}, "expected classes of 1 or more, got 0"),
-    ("L2Normalize", zeros((2,)), {}, "expected features of shape (N, C, ...), got (2,)"),
+     "the bottoms must have one shape, got (2, 4), (2, 4), (1, 4)"),
+    ("ContrastiveLoss", zeros(ROW, ROW, (2, 1), last=-1), {}, "similar must be 0 or 1, got -1"),
+    ("ContrastiveLoss", zeros(ROW, MAP, (2,)), {},
+     "a and b must have one shape, got (2, 4) and (2, 5, 3)"),
+    ("ContrastiveLoss", zeros(ROW, ROW, ROW), {}, "similar must be (2,), got (2, 4)"),
+    ("CenterLoss", zeros(ROW, (2,), last=3), {"classes": 3}, "label must be 0 to 2, got 3"),
+    ("CenterLoss", zeros(ROW, (3,)), {"classes": 3}, "label must be (2,), got (3,)"),
+    ("CenterLoss", zeros(ROW, (2,)), {"classes": 0}, "classes must be 1 or more, got 0"),
+    ("L2Normalize", zeros((2,)), {}, "features must be (N, C, ...), got (2,)"),
 ]  # fmt: skip
-WITHOUT_GRADIENT = [  # class, bottoms, params, the bottom that gets no gradient
-    *[
-        ("SmoothL1Loss", zeros(ROW, ROW, ROW, ROW), {}, bottom)
-        for bottom in BOXES.split()[1:]
-    ],
-    ("SoftmaxLoss", zeros(MAP, (2, 3)), {}, "label"),
-    ("FocalLoss", zeros(ROW, ROW), {}, "label"),
-    ("DiceLoss", zeros(MAP, MAP), {}, "label"),
-    ("ContrastiveLoss", zeros(ROW, ROW, (2,)), {}, "similar"),
-    ("CenterLoss", zeros(ROW, (2,)), {"classes": 3}, "label"),
-]
 for kind, arrays, params, message in REFUSED:
-    ours(
-        f"{kind}: {message}", kind, dict(zip(NAMED[kind].split(), arrays)), [], **params
-    )
-for kind, arrays, params, bottom in WITHOUT_GRADIENT:
     inputs = dict(zip(NAMED[kind].split(), arrays))
-    ours(f"{kind}: {bottom}", kind, inputs, [bottom], **params)
+    ours(f"{kind}: {message}", kind, inputs, [], **params)
 
 
 @pytest.mark.parametrize("kind, arrays, params, message", REFUSED)
@@ -436,9 +414,46 @@ def test_wrong_bottoms_are_refused_in_one_line(on_caffe, kind, arrays, params, m
     assert error == f"ValueError: {kind}Layer: {message}"
 
 
-@pytest.mark.parametrize("kind, arrays, params, bottom", WITHOUT_GRADIENT)
-def test_gradient_to_labels_is_refused(on_caffe, kind, arrays, params, bottom):
-    message = f"expected propagate_down: false for {bottom}, got true"
-    assert (
-        on_caffe[f"{kind}: {bottom}"]["error"] == f"ValueError: {kind}Layer: {message}"
-    )
+FORCED = {  # class: its bottoms, params, how many of the bottoms have propagate_down: true
+    "SmoothL1Loss": (list(RNG.rand(4, 2, 4)), {}, 1),
+    "SoftmaxLoss": ([RNG.randn(*MAP), [[0, 4, -1], [1, 2, 3]]], {}, 1),
+    "FocalLoss": ([RNG.randn(*ROW), [[0, 1, -1, 0], [0, 0, 1, 0]]], {}, 1),
+    "DiceLoss": (list(RNG.rand(2, 2, 4)), {}, 1),
+    "TripletLoss": (list(RNG.rand(3, 2, 4)), {"margin": 9.0}, 3),
+    "ContrastiveLoss": ([*RNG.rand(2, 2, 4), [0, 1]], {"margin": 9.0}, 2),
+    "CenterLoss": ([RNG.rand(*ROW), [0, 2]], {"classes": 3}, 1),
+    "L2Normalize": ([RNG.rand(*MAP)], {}, 1),
+}
+WITHOUT_GRADIENT = {
+    "SmoothL1Loss": ["bbox_inside_weights", "bbox_outside_weights"],
+    "SoftmaxLoss": ["label"],
+    "FocalLoss": ["label"],
+    "ContrastiveLoss": ["similar"],
+    "CenterLoss": ["label"],
+}
+for kind, (arrays, params, on) in FORCED.items():
+    inputs = dict(zip(NAMED[kind].split(), arrays))
+    ours(f"{kind}, forced", kind, inputs, list(inputs)[:on], forced=True, **params)
+    ours(f"{kind}, not forced", kind, inputs, list(inputs)[:on], **params)
+prob, label = FORCED["DiceLoss"][0]
+ours("dice, exchanged", "DiceLoss", {"prob": label, "label": prob}, ["prob"])
+
+
+@pytest.mark.parametrize("kind", FORCED)
+def test_force_backward_gives_zeros_where_there_is_no_gradient(on_caffe, kind):
+    forced = on_caffe[f"{kind}, forced"]["diffs"]
+    assert list(forced) == NAMED[kind].split()
+    for blob, diff in on_caffe[f"{kind}, not forced"]["diffs"].items():
+        assert forced[blob] == diff
+    zero = [blob for blob, diff in forced.items() if not np.any(diff)]
+    assert zero == WITHOUT_GRADIENT.get(kind, [])
+
+
+def test_targets_and_soft_labels_have_a_gradient(on_caffe):
+    smooth, dice = [
+        on_caffe[f"{k}, forced"]["diffs"] for k in ("SmoothL1Loss", "DiceLoss")
+    ]
+    negative = np.negative(smooth["bbox_pred"])
+    np.testing.assert_array_equal(smooth["bbox_targets"], negative)
+    exchanged = on_caffe["dice, exchanged"]["diffs"]["prob"]
+    np.testing.assert_allclose(dice["label"], exchanged, rtol=1e-5)

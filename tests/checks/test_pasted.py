@@ -83,7 +83,8 @@ LAYERS = {
             g[self.rows, self.y] -= 1
             bottom[0].diff[...] = g * top[0].diff[0] / len(self.y)
 ''',
-        "bottom: 'x' bottom: 'y' top: 'loss' propagate_down: true propagate_down: false",
+        "bottom: 'x' bottom: 'y' top: 'loss' loss_weight: 1 "
+        "propagate_down: true propagate_down: false",
         "3 * rng.randn(batch, 5), rng.randint(0, 5, batch)",
         "np.mean([np.log(np.sum(np.exp(x))) - x[int(y)] for x, y in zip(*bottoms)])",
     ),
@@ -408,7 +409,9 @@ BROKEN = [
     ("euclid", "top[0].reshape(1)", "pass", "reshape must give every top its shape"),
     ("euclid", "top[0].diff[0]", "abs(top[0].diff[0])", "the gradient of bottom a is wrong"),
     ("softmax cross-entropy", "self.y] -= 1", "self.y] -= 0.99", "the gradient of bottom x"),
-    ("leaky relu in place", "0.1)\n", "0.1)\n        x[...] = abs(x)\n", "changed its bottom"),
+    ("leaky relu in place", "0.1)\n", "0.1)\n        x[...] = abs(x)\n", "bottom x is wrong"),
+    ("eltwise of any number", "= 0\n", "= 0\n        bottom[0].data[...] *= 2\n",
+     "changed its bottom"),
     ("leaky relu in place", "self.slope\n\n", "self.slope\n        exit()\n\n", "SystemExit"),
     ("eltwise of any number", "= (i + 1) * top", "= top", "the gradient of bottom b is wrong"),
     ("inner product", "[0].diff[...] += ", "[0].diff[...] = ", "not overwrite it, of weight 0"),

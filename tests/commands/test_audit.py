@@ -984,18 +984,21 @@ def check_any(folder, name, data):
     assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=mutated(SOURCES))
 def test_any_mutated_layer(data, tmp_path_factory):
     check_any(fuzzed(tmp_path_factory), "any.py", data)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=mutated(NETS))
 def test_any_mutated_net(data, tmp_path_factory):
     check_any(fuzzed(tmp_path_factory), "any.prototxt", data)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     data=st.binary(max_size=200), before=st.sampled_from([b"", LAYER, b"python_param"])
@@ -1066,6 +1069,7 @@ def test_help():
     assert all(re.search(rf"\n  {name} +\S", done.stdout) for name in COLUMNS)
 
 
+@pytest.mark.slow
 def test_500_files_in_a_few_seconds(tmp_path):
     for i in range(500):
         source = (

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import venv
 
 import pytest
@@ -45,8 +46,10 @@ def refused(done):
 
 
 def test_every_way_to_start_it_is_the_same(tmp_path):
+    (tmp_path / "link").symlink_to(PACKAGE)
     for command, cwd in (
         ([PACKAGE], tmp_path),
+        (["link"], tmp_path),
         ([os.path.relpath(PACKAGE, tmp_path)], tmp_path),
         (["."], PACKAGE),
         ([PACKAGE / "__main__.py"], tmp_path),
@@ -208,11 +211,14 @@ def test_ctrl_c(baked, tmp_path, command):
         start_new_session=True,
     )
     while process.poll() is None and not (started.exists() and started.read_text()):
-        pass
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
     assert (process.communicate()[1], process.returncode) == ("", 130)
+    end = time.time() + 20
     with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+        while time.time() < end:
+            os.kill(int(started.read_text()), 0)
+            time.sleep(0.01)
 
 
 # The layer

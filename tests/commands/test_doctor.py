@@ -818,7 +818,14 @@ def no_fragment(patient):
     (patient.layer / "my_layer.prototxt").unlink()
 
 
-@pytest.mark.parametrize("name", BREAKAGES)
+def marks(name):
+    found = {"real": [pytest.mark.caffe], "whole": [pytest.mark.caffe]}.get(
+        BREAKAGES[name][0], []
+    )
+    return found + [pytest.mark.slow] * (name == "a_numpy_that_hangs")
+
+
+@pytest.mark.parametrize("name", [pytest.param(x, marks=marks(x)) for x in BREAKAGES])
 def test_a_cross_and_its_fix_for(request, name):
     where, topics, expected, break_it = BREAKAGES[name]
     patient = request.getfixturevalue(where)

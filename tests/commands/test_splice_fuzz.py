@@ -156,6 +156,7 @@ def test_two_bottoms(oracle, text, blobs):
     check(oracle, text, FRAGMENTS[1], blobs[:2])
 
 
+@pytest.mark.slow
 @settings(settings.get_profile("net"), max_examples=400)
 @given(nets(["ReLU", "SoftmaxWithLoss"]), st.data())
 def test_several_layers_out_in_any_order(text, data):

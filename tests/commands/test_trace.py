@@ -194,6 +194,19 @@ def test_identity_gives_what_it_gets(layers, trace):
     assert "random numbers" in found.out
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_layer_that_works_in_place(layer, trace, engine):
+    fragment = layer / "my_layer.prototxt"
+    fragment.write_text(
+        fragment.read_text().replace('top: "my_layer"', 'top: "bottom_0"')
+    )
+    found = trace(engine, layer)
+    assert found.code == 0, found.err
+    given = expected(np.random.RandomState(0).randn(4, 3, 4))
+    for kind in ("bottom", "top"):
+        assert found.figures("forward", "my_layer", kind, "bottom_0") == close(given)
+
+
 def test_weights(layers, trace):
     found = trace("standin", layers["learnable"])
     name = "my_layer_learnable"
@@ -215,6 +228,7 @@ def test_without_a_gradient_backward_is_not_run(layers, trace, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.caffe
 def test_both_engines_print_the_same(layers, trace, kind):
     before = sorted(layers[kind].rglob("*"))
     real, standin = [trace(engine, layers[kind]).out.splitlines() for engine in ENGINES]
@@ -224,6 +238,7 @@ def test_both_engines_print_the_same(layers, trace, kind):
     assert sorted(layers[kind].rglob("*")) == before
 
 
+@pytest.mark.caffe
 def test_engine_is_chosen_as_pytest_does(layers, trace):
     folder = layers["identity"]
     assert "stand-in, as asked for" in trace("real", folder, "--caffe=standin").out
@@ -275,6 +290,7 @@ def test_long_names_are_shortened_in_the_middle(bake, trace):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.caffe
 def test_examples(bake, trace, example):
     answers = yaml.safe_load((example / "answers.yaml").read_text())["default_context"]
     folder = bake(**answers)
@@ -304,7 +320,8 @@ def test_python_27(layers, trace, with_caffe, packages):
 
 
 @pytest.fixture(scope="module")
-def net_layer(bake):
+def net_layer(bake, with_caffe):
+    """A layer beside a net, which only real Caffe runs."""
     folder = bake(layer_name="my_layer")
     write(folder, NET)
     return folder
@@ -400,6 +417,7 @@ def test_inputs_are_filled_and_a_net_without_a_loss_says_so(net_layer, trace):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.caffe
 def test_example_net(layers, trace, kind):
     phase = "TEST" if kind == "metric" else "TRAIN"
     found = trace(
@@ -427,6 +445,7 @@ def test_abort_of_caffe_is_one_line(net_layer, trace):
     )
 
 
+@pytest.mark.caffe
 def test_caffe_that_dies_after_all_layers_is_not_the_last_layer_s_fault(layer, trace):
     abort = "textwrap.fill = lambda *_, **__: os.abort()"  # in the last line that the tool prints
     edit(layer, "import sys", f"import os\nimport sys\nimport textwrap\n\n{abort}")
@@ -492,12 +511,13 @@ def test_wrong_net_is_one_line(net_layer, trace, name):
     assert found.err.count("\n") == 1
 
 
-def test_net_without_real_caffe_is_one_line(net_layer, trace):
+def test_net_without_real_caffe_is_one_line(layer, trace):
+    write(layer, NET)
     for arguments, environment, why in (
         ([], {"CAFFE_ENGINE": ""}, "import caffe fails: "),
         (["--caffe=standin"], {}, "the stand-in was asked for"),
     ):
-        found = trace("standin", net_layer, "net.prototxt", *arguments, **environment)
+        found = trace("standin", layer, "net.prototxt", *arguments, **environment)
         assert found.code == 1 and found.out == ""
         assert found.err.startswith(
             f"caffe-pylayer trace: a net needs real Caffe, but {why}"
@@ -569,6 +589,7 @@ def test_top_without_a_shape_is_explained(layer, trace, engine):
     )
 
 
+@pytest.mark.caffe
 def test_abort_in_forward_comes_after_what_was_there(layer, trace):
     edit(
         layer, "        top[0].data", "        top[0].reshape(-1)\n        top[0].data"
@@ -580,6 +601,7 @@ def test_abort_in_forward_comes_after_what_was_there(layer, trace):
     assert found.err == f"caffe-pylayer trace: layer my_layer, forward: {reason}\n"
 
 
+@pytest.mark.caffe
 def test_metric_that_is_asked_for_a_gradient_gives_zeros(layers, trace):
     folder = layers["metric"]
     text = (folder / "example" / "train_val.prototxt").read_text()
@@ -669,6 +691,5 @@ def test_a_fatal_line_is_why_caffe_ends_the_process():
         )
         os.kill(os.getpid(), 9)
 
-    assert (
-        tool.engine.isolated(dies)[1] == "Caffe ended the process (signal 9): No file"
-    )
+    with pytest.raises(tool.isolation.ChildEnded, match=r"\(signal 9\): No file$"):
+        tool.isolation.run_in_child(dies, 10, os.curdir)

@@ -1,4 +1,4 @@
-"""Plain cookiecutter: a layer that is cut short leaves nothing, and -f keeps what was written."""
+"""Plain cookiecutter over a layer that is there: what its author wrote stays."""
 
 import os
 import resource
@@ -13,7 +13,7 @@ import pytest
 from support.project import PROJECT
 
 AUTHORS = {  # of my_layer, each with an edit
-    "my_layer.py": '"""A Caffe Python layer',
+    "my_layer.py": '"""A Python layer',
     "my_layer.prototxt": "layer {",
     "README.md": "# my_layer",
     "Dockerfile": "FROM ",
@@ -39,7 +39,7 @@ def files(folder):
 
 @pytest.fixture
 def edited(bake, tmp_path):
-    """A layer of an earlier day, with edits everywhere; the text of its author's files."""
+    """A layer of an earlier day, with edits everywhere."""
     folder = bake(out=tmp_path)
     for file, old in AUTHORS.items():
         text = (folder / file).read_text()
@@ -47,145 +47,126 @@ def edited(bake, tmp_path):
         (folder / file).write_text(text.replace(old, "# mine\n" + old, 1))
     (folder / "notes.txt").write_text("mine")
     (folder / "tests" / "harness" / "checks.py").write_text("# of an earlier day\n")
-    (folder / "tools" / "splice.py").unlink()
+    (folder / "tests" / "harness" / "gone.py").write_text("# of an earlier day\n")
+    (folder / "tests" / "conftest.py").write_text("# of an earlier day\n")
+    (folder / "activate.sh").unlink()
     return folder
 
 
-def test_force_keeps_what_the_author_wrote_and_renews_the_rest(command, edited, bake):
-    before, fresh = files(edited), files(bake())
-    done = subprocess.run(
-        [*command, "-f"], cwd=edited.parent, capture_output=True, text=True
+def run(command, folder, **options):
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, **options
     )
+
+
+def test_force_and_skip_keep_what_is_there_and_renew_the_checks(command, edited, bake):
+    before, fresh = files(edited), files(bake())
+    done = run([*command, "-f", "-s"], edited.parent)
     assert (done.returncode, done.stderr) == (0, "")
     kept = [*AUTHORS, "notes.txt"]
     assert files(edited) == {**fresh, **{file: before[file] for file in kept}}
-    assert f"kept {', '.join(sorted(AUTHORS))}\n" in done.stdout
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_force_alone_is_refused(command, edited, tmp_path, replay):
+    before = files(edited)
+    if replay:
+        (tmp_path / "other").mkdir()
+        run(command, tmp_path / "other")  # so that there is something to replay
+        command = [word for word in command if word != "--no-input"] + ["--replay"]
+    done = run([*command, "-f"], edited.parent)
+    assert done.returncode == 1
+    assert done.stdout == (
+        "./my_layer: -f alone would overwrite what you wrote; to keep it and renew the "
+        "copied checks, try cookiecutter -f -s\n"
+    )
+    assert files(edited) == before
+
+
+def test_force_alone_may_make_a_new_layer(command, tmp_path):
+    assert run([*command, "-f"], tmp_path).returncode == 0
+    assert (tmp_path / "my_layer" / "my_layer.py").exists()
 
 
 def test_without_force_nothing_is_touched(command, edited):
     before = files(edited)
-    done = subprocess.run(command, cwd=edited.parent, capture_output=True, text=True)
+    done = run(command, edited.parent)
     assert done.returncode == 1 and "already exists" in done.stdout + done.stderr
     assert files(edited) == before
 
 
-@pytest.mark.parametrize("size", [1000, 4000, 9000])
-def test_full_disk_leaves_nothing(command, tmp_path, size):
+def test_with_installed_checks_nothing_is_copied(command, tmp_path):
+    done = run([*command, "checks=installed"], tmp_path)
+    assert [path.name for path in (tmp_path / "my_layer" / "tests").iterdir()] == [
+        "test_my_layer.py"
+    ]
+    assert "  pip install git+https://github.com/" in done.stdout
+
+
+@pytest.mark.parametrize("size", [2000, 9000, 20000])
+def test_a_full_disk_leaves_the_old_checks_or_the_new(command, edited, bake, size):
     """A limit on the size of files makes some write fail, as a full disk does."""
+    before, fresh = files(edited), files(bake())
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, preexec_fn=limit)
+    done = run([*command, "-f", "-s"], edited.parent, preexec_fn=limit)
     assert done.returncode != 0
-    assert os.listdir(tmp_path) == []
+    check_no_mixture(before, files(edited), fresh)
+    assert run([*command, "-f", "-s"], edited.parent).returncode == 0
+    check_no_mixture(fresh, files(edited), fresh)
 
 
-def test_full_disk_keeps_an_older_layer(command, edited):
-    before = files(edited)
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
-
-    done = subprocess.run(
-        [*command, "-f"], cwd=edited.parent, capture_output=True, preexec_fn=limit
+def check_no_mixture(before, after, fresh):
+    """The author's files are there, and tests/harness is the old one or the new one, whole."""
+    assert {file: after[file] for file in AUTHORS if file in before} == {
+        file: before[file] for file in AUTHORS if file in before
+    } or before is fresh
+    found, old, new = (
+        {file: text for file, text in each.items() if "tests/harness/" in file}
+        for each in (after, before, fresh)
     )
-    assert done.returncode != 0
-    assert {file: files(edited)[file] for file in AUTHORS} == {
-        f: before[f] for f in AUTHORS
-    }
+    assert new and found in (old, new)
 
 
-def test_interrupt_leaves_nothing(command, tmp_path):
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 30
-    while (
-        not (tmp_path / "my_layer" / "tests").exists() and time.monotonic() < deadline
-    ):
-        pass
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode != 0
-    assert os.listdir(tmp_path) == []
-
-
-def test_terminated_leaves_nothing_or_what_was_there(command, edited, tmp_path):
-    before = files(edited)
-    process = subprocess.Popen(
-        [*command, "-f"],
-        cwd=edited.parent,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 30
-    while (edited / "README.md").exists() and time.monotonic() < deadline:
-        pass
-    process.terminate()
-    process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert {file: files(edited)[file] for file in AUTHORS} == {
-        f: before[f] for f in AUTHORS
-    }
-    assert (
-        not list(edited.rglob("*.kept*"))
-        and not (edited / ".github" / "workflows").is_file()
-    )
-
-
-def test_force_leaves_files_of_the_author_that_are_called_kept(command, edited):
-    for folder in (edited, edited / "tests"):
-        (folder / "weights").write_text("newer")
-        (folder / "weights.kept").write_text("older")
-    subprocess.run([*command, "-f"], cwd=edited.parent, check=True)
-    assert (
-        (edited / "weights").read_text()
-        == (edited / "tests" / "weights").read_text()
-        == "newer"
-    )
-
-
-@pytest.mark.parametrize("in_the_way", ["a leftover", "a folder"])
-def test_force_stops_before_anything_where_it_cannot_keep_a_file(
-    command, edited, in_the_way
-):
-    if in_the_way == "a folder":
-        (edited / "README.md").unlink()
-        (edited / "README.md").mkdir()
-    else:
-        (edited / "my_layer.py.kept-by-caffe-pylayer").write_text(
-            "of a run that was killed"
+def test_killed_at_any_moment_leaves_no_mixture(command, edited, bake):
+    before, fresh = files(edited), files(bake())
+    for i in range(8):
+        process = subprocess.Popen(
+            [*command, "-f", "-s"],
+            cwd=edited.parent,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-    before = files(edited)
-    done = subprocess.run(
-        [*command, "-f"], cwd=edited.parent, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "")
-    assert len(done.stdout.splitlines()) == 1 and ": expected " in done.stdout
-    assert files(edited) == before
+        time.sleep(0.3 + i * 0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        check_no_mixture(before, files(edited), fresh)
 
 
-@pytest.mark.parametrize("output", ["/dev/full", "nobody reads"])
+@pytest.mark.parametrize("output", ["/dev/full", "nobody reads", "closed"])
 def test_output_that_fails_keeps_the_layer(command, tmp_path, output):
-    script = f"{shlex.join(command)} " + (
-        "| true" if output[0] == "n" else f">{output}"
-    )
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, stderr=subprocess.PIPE)
-    assert done.stderr == b"" and (tmp_path / "my_layer" / "activate.sh").exists()
+    where = {"nobody reads": "| true", "closed": ">&-"}.get(output, f">{output}")
+    done = run(["sh", "-c", f"{shlex.join(command)} {where}"], tmp_path)
+    assert done.stderr == "" and (tmp_path / "my_layer" / "tests" / "harness").exists()
 
 
-def test_skipping_files_that_are_there_writes_no_second_header(command, tmp_path):
-    for _ in range(3):
-        subprocess.run([*command, "-f", "-s", "header=mine"], cwd=tmp_path, check=True)
-    assert (tmp_path / "my_layer" / "tools" / "splice.py").read_text().count(
-        "# mine\n"
-    ) == 1
+@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+def test_any_locale_will_do(command, tmp_path, locale):
+    folder = tmp_path / "größe 漢"
+    folder.mkdir()
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0"}
+    environment["PYTHONIOENCODING"] = "ascii"
+    done = run(command, folder, env={**environment, "PWD": "/"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/gr\\" in done.stdout and (folder / "my_layer" / "my_layer.py").exists()
 
 
 def test_nothing_of_ours_stays_in_the_folder_for_temporary_files(command, tmp_path):
     (tmp_path / "tmp").mkdir()
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+    done = run(command, tmp_path, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")})
     assert done.returncode == 0
-    assert not [file for file in os.listdir(tmp_path / "tmp") if "caffe" in file]
+    left = os.listdir(tmp_path / "tmp")
+    assert all(name.startswith("tmp") and name.endswith(".py") for name in left), left

@@ -35,7 +35,7 @@ ADVICE = [  # what the refusal of an answer says to type
     ("param_str_keys", "x:str=mean", "try x='mean'"),
     ("param_str_keys", "x=1, x=2", "take one of them out"),
     ("param_str_keys", "phase=1", "try phase_1"),
-    ("param_str_keys", "x='\u202e'", "or, in quotes, as \\u202e"),
+    ("param_str_keys", "x='\u202e'", "or in quotes as \\u202e"),
     ("checks", "yes", "try copied"),
 ]
 DATA = {"layer_kind": "data", "bottoms": "0", "tops": "2"}

@@ -11,14 +11,10 @@ from template_spec.kinds import KINDS
 # What breaks a layer of each kind, and the check that says so.
 WRONG = {
     "identity": ("= top[0].diff", "= 2 * top[0].diff", "gradient"),
-    "loss": ("scale, out=", "-scale, out=", "gradient"),
-    "learnable": (
-        "self.blobs[1].diff[...] +=",
-        "self.blobs[1].diff[...] -=",
-        "gradient",
-    ),
+    "loss": ("diff[...] = gradient", "diff[...] = -gradient", "gradient"),
+    "learnable": ("blobs[1].diff[...] +=", "blobs[1].diff[...] -=", "gradient"),
     "data": ("* self.solvers + self.rank", "* self.solvers", "ranks"),
-    "metric": ("np.mean(self.absolute)", "np.sum(self.absolute)", "expected_tops"),
+    "metric": ("np.mean(np.abs(", "np.sum(np.abs(", "expected_tops"),
 }
 NET = """
 name: "all"

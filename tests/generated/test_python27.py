@@ -21,7 +21,7 @@ def test_every_kind_and_example_is_green(
     for i, (name, answers) in enumerate(LAYERS.items()):
         checks = ("copied", "installed")[i % 2]
         bake(out=tmp_path, layer_name=name, checks=checks, **answers)
-    ours = shutil.ignore_patterns("conftest.py")
+    ours = shutil.ignore_patterns("conftest.py", "pytest.ini")
     shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ours)
     command = ["--bind", packages, "--bind", PROJECT, "python2.7", "-B", "-m", "pytest"]
     command += ["-p", "no:cacheprovider", "-p", "caffe_pylayer.plugin"]

@@ -40,7 +40,7 @@ import sys
 import time
 
 sys.path.insert(0, {str(PROJECT)!r})
-pytest_plugins = ["caffe_pylayer.plugin"]
+pytest_plugins = ["caffe_pylayer.checks.pytest_plugin"]
 
 
 def command(pid):
