@@ -10,7 +10,7 @@ import sys
 from . import standin
 
 NAMES = ("real", "standin")
-FORGOTTEN = []  # modules: Python 2 empties those that nothing holds, nets still run them
+FORGOTTEN = []  # modules, which Python 2 would empty while nets still run them
 SHAPES = "reshape must give every top its shape: top[i].reshape(...)"
 HINTS = (  # what Caffe says, and what to do
     ("Check failed: data_", SHAPES),
