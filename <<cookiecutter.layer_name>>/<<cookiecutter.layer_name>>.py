@@ -45,7 +45,7 @@ class <<layer.class_name>>(
     """
 
     def setup(self, bottom, top):
-        """Check the counts<<", read param_str into self.params" if layer.keys>><<kind.makes|default("")>>.
+        """Check the counts<<", read param_str" if layer.keys>><<kind.makes|default("")>>.
 
         Raises:
             ValueError: a wrong count<<" or param_str" if layer.keys>><<kind.refused|default("")>>.

@@ -16,7 +16,7 @@ from support.project import ENGINES
 NOT_YET = set()
 
 WHOLE = os.environ.get("BANK") == "whole"
-SEEDS = 20 if WHOLE else 2
+SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 
 

@@ -1,6 +1,7 @@
 """A data layer on real Caffe: epochs, phases and solvers; broken on purpose it is red."""
 
 import json
+import shutil
 
 import pytest
 
@@ -173,6 +174,7 @@ def test_foreign_layer_is_green(bake, own_tests, tmp_path, engine, forward):
     test.write_text(
         test.read_text().split("    seed, samples")[0] + "    return [None]\n"
     )
+    shutil.rmtree(layer / "example")
     found = own_tests(engine, layer)
     checks = [
         "counts",
@@ -192,8 +194,10 @@ def test_foreign_layer_is_green(bake, own_tests, tmp_path, engine, forward):
 def test_batch_size_is_checked_without_samples_too(bake, own_tests, tmp_path):
     """Of a layer that reads files of the author's, and knows no key samples."""
     layer = bake(out=tmp_path, layer_name="foreign", layer_kind="data", tops="rows")
-    forward = '        top[0].data[...] = np.arange(99)[: json.loads(self.param_str)["batch_size"]]\n'
-    module = "import json\n\nimport caffe\nimport numpy as np\n\n\nclass ForeignLayer(caffe.Layer):\n"
+    size = 'json.loads(self.param_str)["batch_size"]'
+    forward = f"        top[0].data[...] = np.arange(99)[: {size}]\n"
+    module = "import json\n\nimport caffe\nimport numpy as np\n\n\n"
+    module += "class ForeignLayer(caffe.Layer):\n"
     module += "    def setup(self, bottom, top):\n        pass\n\n"
     module += "    def reshape(self, bottom, top):\n"
     module += '        top[0].reshape(json.loads(self.param_str)["batch_size"])\n\n'

@@ -31,20 +31,27 @@ def verdicts(bake, own_tests, request, tmp_path_factory):
 
 def checks_of(name):
     """The checks that apply to a layer of the grid."""
-    kind = KINDS[GRID[name]["layer_kind"]]
-    checks = {"load", "shapes", "expected_tops", "counts"}
-    if GRID[name]["bottoms"]:
-        checks |= {"forward", "batch"}
+    answers = GRID[name]
+    kind_name, bottoms = answers["layer_kind"], answers["bottoms"]
+    kind = KINDS[kind_name]
+    checks = {"load", "shapes", "expected_tops", "counts", "example"}
+    if kind_name != "metric":
+        checks |= {"test_phase"}
+    if bottoms:
+        checks |= {"forward", "batch", "batch_of_one", "samples", "edges"}
         if kind.wanted:
             checks |= {"gradient", "propagate_down"}
-        if GRID[name]["layer_kind"] == "learnable":
+            checks |= set() if kind.loss_weight else {"loss_weight"}
+        if bottoms > kind.wanted:
+            checks |= {"force_backward"}
+        if kind_name == "learnable":
             checks |= {"weights"}
     else:
         checks |= {"sequence", "phases", "ranks"}
         if "batch_size" in kind.keys:
             checks |= {"batch_size"}
-    if GRID[name]["param_str_keys"] or kind.keys:
-        checks |= {"param_str"}
+    if answers["param_str_keys"] or kind.keys:
+        checks |= {"param_str", "keys"}
     return checks
 
 
