@@ -7,6 +7,7 @@ knows of the layer only what its fragment says. In the table CHECKS stand its na
 to which fragments it applies.
 """
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -26,9 +27,9 @@ from . import (
     net,
     plot,
     sources,
-    standin,
 )
 from .net import CheckFailed
+from .standin import CaffeAborted
 from .subject import (
     BATCHES,
     DRAWS,
@@ -103,7 +104,10 @@ def check_forward_of(subject, arrays, others):
             what + " gave another top for the same bottoms:", run.tops, found, first
         )
         subject.forward(layer_net, others)
-    what = "forward after one on other bottoms gave another top than in a new net:"
+    what = (
+        "forward after one on other bottoms of the same shape gave another top than "
+        "in a new net:"
+    )
     fresh = subject.forward(subject.fresh_net(others), others)
     subject.forward(layer_net, arrays)
     assert_same(what, layer_net.tops, subject.forward(layer_net, others), fresh)
@@ -277,6 +281,12 @@ def check_gradient_of(subject, draw, batch):
             numbers = numbers_of(subject.fragment, batch, values[i])
             case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
             lines += diagnosis.explain(case)
+            if not np.any(np.nan_to_num(found.numeric)):
+                lines[1:] = [
+                    "small changes change nothing: all slopes of forward are 0"
+                ]
+        if i in layer_net.in_place:
+            lines.append("in place backward sees the top's data, not the bottom's")
         whole = np.all(values[i] == np.round(values[i]))
         if len(arrays) > 1 and i < len(arrays) and whole:
             text = "%s holds whole numbers; labels want propagate_down: false"
@@ -297,7 +307,7 @@ def doubles_of(subject, layer_net, arrays, top_diffs, others):
             try:
                 weights = layer_net.values()
                 made.append(double.DoubleLayer(subject, arrays, weights, top_diffs))
-            except (Exception, standin.Abort):
+            except (Exception, CaffeAborted):
                 made.append(None)
         return made[0]
 
@@ -319,7 +329,10 @@ def doubles_of(subject, layer_net, arrays, top_diffs, others):
 
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
-    what = "the gradient cannot be measured: the same bottoms gave another top"
+    what = (
+        "the gradient cannot be measured (for state that is kept on purpose say "
+        "check(..., stateful=True)): the same bottoms gave another top"
+    )
     assert_same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
 
 
@@ -447,8 +460,19 @@ def check_test_phase(subject):
     """A layer of TRAIN also works in TEST, at every batch size, and fills its tops."""
     for batch in BATCHES:
         arrays = subject.bottoms(batch)
-        layer_net = subject.net(arrays, phase=1)
-        assert_filled(subject, layer_net, arrays, "in TEST, batch %d: " % batch)
+        with said("in TEST: "):
+            layer_net = subject.net(arrays, phase=1)
+            assert_filled(subject, layer_net, arrays, "batch %d: " % batch)
+
+
+@contextlib.contextmanager
+def said(words):
+    """Put words before the message of what is raised."""
+    try:
+        yield
+    except Exception as error:
+        error.args = (words + str(error),)
+        raise
 
 
 def assert_filled(subject, layer_net, arrays, what):
@@ -477,16 +501,18 @@ def check_batch_of_one(subject):
     except Exception as error:
         raise CheckSkipped("make_bottoms gives no batch of one: %s" % error)
     try:
-        layer_net = subject.net(arrays)
-        tops = subject.forward(layer_net, arrays)
+        with said("with a batch of one: "):
+            layer_net = subject.net(arrays)
+            tops = subject.forward(layer_net, arrays)
     except ValueError:
         return
     if not all(np.all(np.isfinite(top)) for top in tops):
         subject.advise("a batch of one gives tops that are not finite")
         return
-    assert_expected(subject, 1, 0)
-    if wants_gradient(subject.fragment):
-        check_gradient_of(subject, 0, 1)
+    with said("with a batch of one: "):
+        assert_expected(subject, 1, 0)
+        if wants_gradient(subject.fragment):
+            check_gradient_of(subject, 0, 1)
 
 
 def check_loss_weight(subject):

@@ -64,10 +64,18 @@ def assert_same_or_advise(advice, *arguments):
 
 
 def move_weights(layer_net, rng):
-    """Move the weights off their initial values, at which a mistake may not show."""
+    """Move the weights off their initial values, at which a mistake may not show.
+
+    Positive ones get smaller, by a part of themselves: they may have to be positive, or
+    at most 1.
+    """
     for weight in layer_net.weights:
-        size = max(1.0, np.sqrt(np.mean(np.square(weight.data))))
-        weight.data[...] += 0.1 * size * rng.randn(*weight.data.shape)
+        shape = weight.data.shape
+        if weight.data.size and np.min(weight.data) > 0:
+            weight.data[...] *= rng.uniform(0.7, 0.95, shape)
+        else:
+            size = max(1.0, np.sqrt(np.mean(np.square(weight.data))))
+            weight.data[...] += 0.1 * size * rng.randn(*shape)
 
 
 def new_weights(subject, layer_net, arrays):
