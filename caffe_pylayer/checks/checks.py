@@ -297,7 +297,7 @@ def doubles_of(subject, layer_net, arrays, top_diffs, others):
             try:
                 weights = layer_net.values()
                 made.append(double.DoubleLayer(subject, arrays, weights, top_diffs))
-            except (Exception, standin.Abort):
+            except (Exception, standin.CaffeAborted):
                 made.append(None)
         return made[0]
 
