@@ -30,7 +30,7 @@ class DiceLossLayer(caffe.Layer):
     """
 
     def setup(self, bottom, top):
-        """Check the counts, read param_str into self.params.
+        """Check the counts, read param_str.
 
         Raises:
             ValueError: a wrong count or param_str.
@@ -104,11 +104,11 @@ class DiceLossLayer(caffe.Layer):
             kind = default if isinstance(default, type) else type(default)
             value = given.get(key, default)
             if value is kind:
-                self.refuse("param_str needs the key %r, a %s", key, kind.__name__)
+                self.refuse("param_str needs the key %r of type %s", key, kind.__name__)
             accepted = {float: (int, float), str: (str, type(b"".decode()))}
             fits = isinstance(value, accepted.get(kind, kind))
             if not fits or isinstance(value, bool) != (kind is bool):
-                text = "expected a %s for the key %r of param_str, got %.60r"
+                text = "expected type %s for the key %r of param_str, got %.60r"
                 self.refuse(text, kind.__name__, key, value)
             params[key] = float(value) if kind is float else value
         return params

@@ -17,13 +17,19 @@ from support.project import ENGINES, PROJECT
 EXAMPLES = PROJECT / "examples"
 README = (EXAMPLES / "README.md").read_text()
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/answers.yaml"))
-CHECKS = {"load", "shapes", "forward", "batch", "expected_tops"}
-CHECKS |= {"gradient", "propagate_down", "counts", "param_str"}
-MORE_CHECKS = {"center_loss": {"weights"}}
+CHECKS = {"load", "shapes", "forward", "batch", "batch_of_one", "test_phase"}
+CHECKS |= {"expected_tops", "gradient", "propagate_down", "samples", "edges", "counts"}
+MORE_CHECKS = {  # by what their fragments say
+    "weights": {"center_loss"},
+    "loss_weight": {"l2_normalize"},
+    "force_backward": set(NAMES) - {"l2_normalize", "triplet_loss"},
+    "param_str": set(NAMES),
+    "keys": set(NAMES),
+}
 PASSED = {
     f"test_{name}[{check}]": "passed"
     for name in NAMES
-    for check in CHECKS | MORE_CHECKS.get(name, set())
+    for check in CHECKS.union(c for c, names in MORE_CHECKS.items() if name in names)
 }
 
 
@@ -59,14 +65,15 @@ def test_examples_over_their_scaffolds_are_green(
     for name in NAMES:
         for path in author_files(name):
             shutil.copy(EXAMPLES / path, out / path)
-    found = own_tests(engine, out, "--seeds=3", *NAMES)
+        shutil.rmtree(out / name / "example")  # it is of the stub
+    found = own_tests(engine, out, "--strict", "--seeds=3", *NAMES)
     assert found == PASSED, found.output
     assert found.exit_code == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_examples_are_green_where_they_are(with_caffe, engine):
-    command = ["-B", "-m", "pytest", "-p", "no:cacheprovider"]
+    command = ["-B", "-m", "pytest", "--strict", "-p", "no:cacheprovider"]
     assert "\n    cd examples && python3 -m pytest\n" in README
     assert "`scripts/with-caffe python3 -m pytest examples`" in README
     if engine == "real":
