@@ -14,9 +14,19 @@ from support import python27
 from support.project import PROJECT
 
 
+# Modules all of whose tests are slow; others say so at the test.
+SLOW = """
+    test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples
+    test_gradient_plot test_make_new test_many test_most test_new_kind test_old_cookiecutter
+    test_own_options test_pasted test_side_by_side test_splice test_team
+""".split()
+
+
 def pytest_collection_modifyitems(items):
-    """Mark what needs real Caffe, as far as fixtures and the parameter engine tell."""
+    """Mark what is slow, and what needs real Caffe as far as fixtures and parameters tell."""
     for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
         params = getattr(getattr(item, "callspec", None), "params", {})
         if "with_caffe" in item.fixturenames or params.get("engine") == "real":
             item.add_marker("caffe")

@@ -124,7 +124,6 @@ def test_checks_import_nothing_from_outside_their_folder(tmp_path, own_tests, ba
     assert "test_modules" in found and len(found) > 5
 
 
-@pytest.mark.slow
 def test_a_project_without_layers_sees_nothing_of_it(tmp_path, pip_installed):
     (tmp_path / "conftest.py").write_text(UNRELATED_CONFTEST)
     (tmp_path / "test_unrelated.py").write_text(UNRELATED_TEST)
@@ -135,7 +134,6 @@ def test_a_project_without_layers_sees_nothing_of_it(tmp_path, pip_installed):
     assert "caffe" not in said.lower() + found.stderr and "arning" not in said
 
 
-@pytest.mark.slow
 def test_pip_installs_the_plugin(folder, pip_installed):
     found = run(folder, "--seeds=2", PYTHONPATH=str(pip_installed))
     assert found.returncode == 0, found.stdout
@@ -144,7 +142,6 @@ def test_pip_installs_the_plugin(folder, pip_installed):
     assert without.returncode == 1 and "fixture 'check' not found" in without.stdout
 
 
-@pytest.mark.slow
 def test_xdist(folder, own_tests, pip_installed):
     path = str(pip_installed)
     count = len(own_tests("standin", folder, installed=True))

@@ -144,6 +144,7 @@ def test_text_is_tidy(layers, name):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", FORMATTERS, ids=" ".join)
 def test_formatters_with_their_defaults_change_and_find_nothing(layers, command):
     (some, *_) = layers.values()
