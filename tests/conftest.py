@@ -13,7 +13,6 @@ from cookiecutter.main import cookiecutter
 from support import python27
 from support.project import PROJECT
 
-
 # Modules all of whose tests are slow; others say so at the test.
 SLOW = """
     test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples

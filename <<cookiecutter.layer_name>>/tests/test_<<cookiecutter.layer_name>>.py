@@ -14,7 +14,7 @@ def test_<<layer.name>>(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
 <<kind.make_bottoms(layer)>>
 
 def expected_tops(bottoms, params):

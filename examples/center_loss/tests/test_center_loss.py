@@ -6,7 +6,7 @@ def test_center_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     label = rng.randint(0, 4, batch)  # several samples of one class
     return [rng.randn(batch, 6), label]
 

@@ -8,7 +8,7 @@ def test_contrastive_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     a = rng.randn(batch, 4)
     far = rng.uniform(0, 1, (batch, 1))  # some within the margin, some beyond
     b = a + far * rng.randn(batch, 4)

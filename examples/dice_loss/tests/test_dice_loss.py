@@ -6,7 +6,7 @@ def test_dice_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     prob = rng.uniform(0, 1, (batch, 1, 3, 4))
     label = rng.rand(batch, 1, 3, 4) < 0.4
     prob[0] = label[0] = 0  # an image without foreground

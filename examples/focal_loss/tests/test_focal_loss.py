@@ -8,7 +8,7 @@ def test_focal_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     scores = 6 * rng.randn(batch, 5, 3)
     label = rng.choice([1, 0, -1], scores.shape, p=[0.2, 0.7, 0.1])
     return [scores, label]

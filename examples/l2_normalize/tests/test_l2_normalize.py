@@ -10,7 +10,7 @@ def test_l2_normalize(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     return [rng.randn(batch, 5, 2, 3)]
 
 

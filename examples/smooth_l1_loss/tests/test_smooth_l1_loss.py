@@ -6,7 +6,7 @@ def test_smooth_l1_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     pred, targets = 0.2 * rng.randn(2, batch, 8)  # 1 / sigma^2 is 0.11
     inside = rng.choice([0, 0.5, 1], pred.shape)
     outside = rng.uniform(0, 2, pred.shape)

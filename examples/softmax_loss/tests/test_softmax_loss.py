@@ -10,7 +10,7 @@ def test_softmax_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     scores = 3 * rng.randn(batch, 5, 2, 3)
     scores[0] += 100  # exp of it is more than a float32 holds
     label = rng.randint(0, 5, (batch, 1, 2, 3))

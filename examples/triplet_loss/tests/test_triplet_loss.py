@@ -6,7 +6,7 @@ def test_triplet_loss(check):
 
 
 def make_bottoms(rng, batch):
-    """Return an array for each bottom, `batch` long; `rng` is a RandomState of numpy."""
+    """Return an array for each bottom, `batch` long; `rng` is numpy's RandomState."""
     anchor, positive, negative = 0.5 * rng.randn(3, batch, 4)
     return [anchor, positive, negative]  # some keep the margin, some do not
 
