@@ -22,11 +22,13 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import exhaustive  # noqa: E402
 
-from caffe_pylayer.checks import checks, engine, net, prototxt  # noqa: E402
+from caffe_pylayer.checks import checks, engine, isolation, net, prototxt  # noqa: E402
+from caffe_pylayer.checks.subject import Author  # noqa: E402
 
 OURS = "ours, check gradient"
 OURS_ALL = "ours, all checks"
 PROCESSES = 6  # in which speed is measured: where memory lies matters
+SECONDS = 3600  # that one method may take on one layer
 ROUNDS = 15  # of each timing, interleaved; the fastest counts
 SLOW = 0.5  # seconds of a pass from which one process is enough
 MOST_SECONDS = 3  # after which no further round begins
@@ -56,7 +58,8 @@ class Layer:
         """Return the checks' Subject."""
         fragment = net.Fragment(self.path)
         bottoms = make_bottoms or self.make_bottoms
-        return checks.Subject(caffe, fragment, bottoms, self.expected_tops, seed)
+        author = Author(bottoms, self.expected_tops, None, False, False, None)
+        return checks.Subject(caffe, fragment, author, seed)
 
 
 def counted(caffe, layer):
@@ -132,9 +135,10 @@ def verdict(layer, method, seed=0, stop=False):
                 found = "%s: %s" % (type(error).__name__, error)
             return [found, forwards[0], time.perf_counter() - start]
 
-    result = engine.isolated(run)
-    if result[0] == "fail":  # Caffe ended the process
-        result = [result[1], 0, 0.0]
+    try:
+        result = isolation.run_in_child(run, SECONDS, layer.folder)
+    except isolation.ChildEnded as error:
+        result = [str(error), 0, 0.0]
     row = dict(zip(("text", "forwards", "seconds"), result))
     return dict(
         row, found=bool(row["text"]), layer=layer.name, method=method, seed=seed
@@ -150,7 +154,7 @@ def in_child(function):
         except Exception:
             return ["fail", traceback.format_exc()]
 
-    outcome, result = engine.isolated(run)
+    outcome, result = isolation.run_in_child(run, SECONDS, HERE)
     if outcome:
         sys.exit(result)
     return result

@@ -68,7 +68,7 @@ def test_each_layer_tests_itself_and_not_its_neighbour(folder, own_tests, engine
         text = module.read_text()
         assert right in text
         module.write_text(text.replace(right, wrong))
-        found = own_tests(engine, folder)
+        found = own_tests(engine, folder, "--strict")
         module.write_text(text)
         assert found.exit_code == 1
         assert f"test_a_{kind}[{check}]" in found.red
