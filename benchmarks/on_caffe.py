@@ -56,10 +56,13 @@ class Layer:
 
     def subject(self, caffe, seed=0, make_bottoms=None):
         """Return the checks' Subject."""
-        fragment = net.Fragment(self.path)
+        author = self.author(make_bottoms)
+        return checks.Subject(caffe, net.Fragment(self.path), author, seed)
+
+    def author(self, make_bottoms=None):
+        """Return the checks' Author."""
         bottoms = make_bottoms or self.make_bottoms
-        author = Author(bottoms, self.expected_tops, None, False, False, None)
-        return checks.Subject(caffe, fragment, author, seed)
+        return Author(bottoms, self.expected_tops, None, False, False, None)
 
 
 def counted(caffe, layer):
@@ -83,15 +86,8 @@ def run_ours(names):
 
     def run(caffe, layer, seed, stop):
         for name in names or checks.names(layer.path):
-            arguments = (
-                name,
-                caffe,
-                layer.path,
-                layer.make_bottoms,
-                layer.expected_tops,
-                [seed],
-            )
-            outcome, text = checks.run(*arguments)
+            author = layer.author()
+            outcome, text, _ = checks.run(name, caffe, layer.path, author, [seed])
             if outcome == "fail":
                 return "[%s] %s" % (name, text)
         return None

@@ -62,7 +62,7 @@ def train(with_caffe):
     """A function that trains in a folder: the losses and accuracies that Caffe logs, as text."""
 
     def run(folder, command=ACTIVATED):
-        done = with_caffe(folder, "sh", "-c", command)
+        done = with_caffe(folder, "bash", "-c", command)
         assert done.returncode == 0, done.stderr
         assert "Optimization Done" in done.stderr
         found = re.findall(r"] +(.*(?:loss|accuracy) = \S+)", done.stderr)
