@@ -47,20 +47,15 @@ def scalar(value):
 
 def params_source(layer):
     """Return the dict PARAMS of a layer's module: defaults, and types of required keys."""
-    items = [(key.name, key.type if key.required else key.value) for key in layer.keys]
-    required = {key.name for key in layer.keys if key.required}
-    whole = ", ".join(
-        f'"{name}": ' + (value if name in required else to_source(value, 0, -1000000))
-        for name, value in items
-    )
-    if len("PARAMS = {}") + len(whole) <= WIDTH:
-        return "{" + whole + "}"
-    lines = [
-        f'    "{name}": '
-        + (value if name in required else to_source(value, 4, len(name) + 9))
-        + ","
-        for name, value in items
-    ]
+
+    def item(key, indent, used):
+        value = key.type if key.required else to_source(key.value, indent, used)
+        return f'"{key.name}": {value}'
+
+    whole = "{" + ", ".join(item(key, 0, -1000000) for key in layer.keys) + "}"
+    if len("PARAMS = ") + len(whole) <= WIDTH:
+        return whole
+    lines = [f"    {item(key, 4, len(key.name) + 9)}," for key in layer.keys]
     return "\n".join(["{", *lines, "}"])
 
 

@@ -613,9 +613,14 @@ def names(path):
     return [name for name, _, applies, _ in CHECKS if applies(fragment)]
 
 
+def row_of(name):
+    """Return the row of CHECKS of that name."""
+    return next(row for row in CHECKS if row[0] == name)
+
+
 def is_advice(name):
     """Whether a check that fails is no fault in Caffe."""
-    return next(row for row in CHECKS if row[0] == name)[3] is ADVICE
+    return row_of(name)[3] is ADVICE
 
 
 def run(name, caffe, path, author, seeds, pictures=None):
@@ -631,7 +636,7 @@ def run(name, caffe, path, author, seeds, pictures=None):
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
     """
-    _, function, _, _ = next(row for row in CHECKS if row[0] == name)
+    function = row_of(name)[1]
     again, advised = "", []
     try:
         fragment = net.Fragment(path)
