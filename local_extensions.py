@@ -9,9 +9,12 @@ import json
 import os
 import re
 import shlex
+import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import click
+from jinja2.bccache import FileSystemBytecodeCache
 from jinja2.ext import Extension
 
 from needs_cookiecutter_2_6 import take_ours
@@ -118,6 +121,7 @@ class Answers(Extension):
 
     def __init__(self, environment):
         super().__init__(environment)
+        environment.bytecode_cache = cache_of_templates()
         take_ours()  # the next template may have others of these names
         for name, value in (
             *settings()["_jinja2_env_vars"].items(),
@@ -139,6 +143,15 @@ class Answers(Extension):
         if source not in own_templates():
             refuse_delimiters("an answer", source)
         return source
+
+
+@functools.lru_cache(maxsize=None)
+def cache_of_templates():
+    """Return where Jinja keeps compiled templates: beside what Python keeps of this module."""
+    folder = os.path.dirname(cache_from_source(__file__))
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    return FileSystemBytecodeCache(folder)
 
 
 @functools.lru_cache(maxsize=None)
