@@ -42,6 +42,10 @@ from .subject import (
 )
 from .weights import check_weights, move_weights
 
+ANOTHER_TOP = (
+    "the gradient cannot be measured (for state that is kept on purpose say "
+    "check(..., stateful=True)): the same bottoms gave another top"
+)
 MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
@@ -278,19 +282,21 @@ def check_gradient_of(subject, draw, batch):
             found = None
         if not found:
             continue
+        at = found.point
         assert_same_tops(subject, layer_net, arrays, tops)
+        again = at.run(at.bottom.astype(at.dtype))
+        assert_same(ANOTHER_TOP, layer_net.tops, again, at.tops)
         lines = [gradient_table(name, found)]
         if found.numeric is not None:
-            at = found.point
             again, _ = at.backward(at.bottom.astype(at.dtype), others)
             rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
             numbers = numbers_of(subject.fragment, batch, single.values[i])
             case = diagnosis.Case(at.diff, again, found, texts, rest, numbers)
-            lines += diagnosis.explain(case)
-            if not np.any(np.nan_to_num(found.numeric)):
-                lines[1:] = [
-                    "small changes change nothing: all slopes of forward are 0"
-                ]
+            if np.any(np.nan_to_num(found.numeric)):
+                lines += diagnosis.explain(case)
+            else:
+                lines.append("small changes change nothing: all slopes of forward are 0")
+                lines += filter(None, [diagnosis.other_bottom(case)])
         if i in layer_net.in_place:
             lines.append("in place backward sees the top's data, not the bottom's")
         whole = np.all(single.values[i] == np.round(single.values[i]))
@@ -320,11 +326,8 @@ def check_ties(name, point, rng):
 
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
-    what = (
-        "the gradient cannot be measured (for state that is kept on purpose say "
-        "check(..., stateful=True)): the same bottoms gave another top"
-    )
-    assert_same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+    again = subject.forward(layer_net, arrays)
+    assert_same(ANOTHER_TOP, layer_net.tops, again, tops)
 
 
 def top_diff_mistakes(names, tops, top_diffs):
@@ -570,7 +573,7 @@ CHECKS = (
     ),
     ("weights", check_weights, has_weights, FAULT),
     ("samples", advice.check_samples, has_bottoms, ADVICE),
-    ("edges", advice.check_edges, has_bottoms, ADVICE),
+    ("edges", advice.check_edges, has_bottoms, FAULT),
     ("counts", advice.check_counts, always, ADVICE),
     ("param_str", advice.check_param_str, has_keys, ADVICE),
     ("keys", advice.check_keys, has_keys, ADVICE),

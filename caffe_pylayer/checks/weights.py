@@ -86,12 +86,11 @@ def change(subject, layer_net, arrays, weights, values):
     for chosen in [range(len(weights))] + [[i] for i in range(len(weights))]:
         for i in chosen:
             weights[i].data[...] = values[i]
-        if is_usable(subject, layer_net, arrays):
-            if len(chosen) == len(weights):
-                return
-            continue
+        taken = values if is_usable(subject, layer_net, arrays) else before
         for i in chosen:
-            weights[i].data[...] = before[i]
+            weights[i].data[...] = taken[i]  # again, since forward may change them
+        if len(chosen) == len(weights) and taken is values:
+            break
 
 
 def is_usable(subject, layer_net, arrays):
