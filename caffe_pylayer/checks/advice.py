@@ -7,6 +7,7 @@ import numpy as np
 from .net import CheckFailed
 from .subject import BATCHES, all_equal, show
 
+ZEROS = "a sample of zeros"
 MOST_DRAWS = 20  # until each sample has changed a top
 
 
@@ -84,24 +85,43 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """A sample of zeros and two equal samples give finite tops and diffs."""
+    """A sample of zeros and two equal samples give finite tops and diffs.
+
+    Raises CheckFailed where a sample of zeros gives no finite top, such as 0 / 0, and
+    advises of the rest. A layer may refuse them with a ValueError.
+    """
     fragment, batch = subject.fragment, BATCHES[0]
     for i, name in enumerate(fragment.bottoms):
         arrays = subject.bottoms(batch)
         array = arrays[i]
         if array.shape[:1] != (batch,) or not np.min(array) < 0 < np.max(array):
             continue  # zeros are not for a bottom of one sign
-        for what, value in (("a sample of zeros", 0), ("two equal samples", array[1])):
+        for what, value in ((ZEROS, 0), ("two equal samples", array[1])):
             changed = [a.copy() for a in arrays]
             changed[i][0] = value
-            layer_net = subject.net(changed)
-            for kind, names, found in passes(subject, layer_net, changed):
-                for blob, values in zip(names, found):
-                    if not np.all(np.isfinite(values)):
-                        where = np.argwhere(~np.isfinite(values))[0]
-                        text = "%s in bottom %s: %s %s is %s at %s"
-                        number = values[tuple(where)], show(where)
-                        raise CheckFailed(text % ((what, name, kind, blob) + number))
+            try:
+                found = not_finite(subject, changed)
+            except ValueError:
+                continue
+            if found:
+                kind, text = found
+                text = "%s in bottom %s: %s" % (what, name, text)
+                if (kind, what) == ("top", ZEROS):
+                    raise CheckFailed(text + ": is an eps forgotten?")
+                subject.advise(text)
+                break
+
+
+def not_finite(subject, arrays):
+    """Return a word and a text for what forward, then backward, gives that is not."""
+    layer_net = subject.net(arrays)
+    for kind, names, found in passes(subject, layer_net, arrays):
+        for blob, values in zip(names, found):
+            if not np.all(np.isfinite(values)):
+                where = np.argwhere(~np.isfinite(values))[0]
+                place = values[tuple(where)], show(where)
+                return kind, "%s %s is %s at %s" % ((kind, blob) + place)
+    return None
 
 
 def passes(subject, layer_net, arrays):

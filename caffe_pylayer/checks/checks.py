@@ -37,6 +37,7 @@ from .subject import (
     TABLE_ROWS,
     CheckSkipped,
     Subject,
+    all_equal,
     assert_same,
     show,
 )
@@ -250,7 +251,8 @@ def check_gradient_of(subject, draw, batch):
     after, what = layer_net.bottom_data(), "backward changed the data of bottom"
     assert_same(what, layer_net.bottoms, after, data, EXACT)
     mistakes = [
-        top_diff_mistakes(layer_net.tops, tops, given) for given in (top_diffs, others)
+        top_diff_mistakes(subject.fragment, tops, given)
+        for given in (top_diffs, others)
     ]
     texts = [text for text, _ in mistakes[0]]
     mistaken = [taken for pairs in mistakes for _, taken in pairs]
@@ -282,27 +284,34 @@ def check_gradient_of(subject, draw, batch):
             found = None
         if not found:
             continue
-        at = found.point
+        at, value = found.point, found.point.bottom.astype(found.point.dtype)
         assert_same_tops(subject, layer_net, arrays, tops)
-        again = at.run(at.bottom.astype(at.dtype))
-        assert_same(ANOTHER_TOP, layer_net.tops, again, at.tops)
-        lines = [gradient_table(name, found)]
+        assert_same(ANOTHER_TOP, layer_net.tops, at.run(value), at.tops)
+        lines, constant = [], False
         if found.numeric is not None:
-            again, _ = at.backward(at.bottom.astype(at.dtype), others)
-            rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
-            numbers = numbers_of(subject.fragment, batch, single.values[i])
-            case = diagnosis.Case(at.diff, again, found, texts, rest, numbers)
-            if np.any(np.nan_to_num(found.numeric)):
-                lines += diagnosis.explain(case)
-            else:
-                lines.append("small changes change nothing: all slopes of forward are 0")
-                lines += filter(None, [diagnosis.other_bottom(case)])
+            case = diagnosis.Case(
+                at.diff,
+                at.backward(value, others)[0],
+                found,
+                texts,
+                [(layer_net.variables[j], diffs[j]) for j in checked if j != i],
+                numbers_of(subject.fragment, batch, value),
+                [
+                    (blob, array)
+                    for j, (blob, array) in enumerate(zip(layer_net.bottoms, arrays))
+                    if j != i
+                ],
+                lambda indices: is_constant(at.run, value, indices),
+                lambda: factor_at_another_batch(subject, draw, batch, i),
+            )
+            lines, constant = diagnosis.explain(case), diagnosis.constant(case)
         if i in layer_net.in_place:
             lines.append("in place backward sees the top's data, not the bottom's")
-        whole = np.all(single.values[i] == np.round(single.values[i]))
+        whole = np.all(value == np.round(value)) and not np.any(diffs[i])
         if len(arrays) > 1 and i < len(arrays) and whole:
             text = "%s holds whole numbers; labels want propagate_down: false"
             lines.append(text % name)
+        lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
     assert_same_tops(subject, layer_net, arrays, tops)
     if not draw:
@@ -324,23 +333,57 @@ def check_ties(name, point, rng):
         )
 
 
+def is_constant(run, array, indices):
+    """Whether no top changes where one of these elements does, a little."""
+    size, tops, changes = gradient.step_sizes(array), run(array), 0
+    for index in indices:
+        moved = array.copy()
+        moved[index] += 1e-3 * size[index]
+        changes += not all_equal(run(moved), tops)
+    return 5 * changes <= len(indices)  # one of five may be at a kink
+
+
+def factor_at_another_batch(subject, draw, batch, i):
+    """Return by which factor a diff is wrong at another batch size, and the numbers.
+
+    None where that cannot be told.
+    """
+    batch = BATCHES[1] if batch != BATCHES[1] else BATCHES[0]
+    arrays = subject.bottoms(batch, draw)
+    layer_net = subject.net(arrays)
+    tops = subject.forward(layer_net, arrays)
+    top_diffs = subject.top_diffs(tops, draw)
+    diff = layer_net.backward(top_diffs, subject.diffs_like(arrays))[i]
+    point = double.Doubles(subject, layer_net, arrays, tops, top_diffs, []).point(i)
+    if point is None:
+        single = double.Passes(subject, layer_net, arrays)
+        point = single.point(i, top_diffs, [], (diff, tops))
+    numeric = gradient.numeric_gradient(point, subject.rng)
+    factor = diagnosis.factor_of(point.diff, numeric)
+    return factor and (factor, numbers_of(subject.fragment, batch, point.bottom))
+
+
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
     again = subject.forward(layer_net, arrays)
     assert_same(ANOTHER_TOP, layer_net.tops, again, tops)
 
 
-def top_diff_mistakes(names, tops, top_diffs):
+def top_diff_mistakes(fragment, tops, top_diffs):
     """Return pairs (text, arrays): what may be taken for the top diffs by mistake."""
+    given = [fragment.gets_diff(j) for j in range(len(tops))]
     found = [
         ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
         ("the top's diff is squared", np.square),
         ("it uses the absolute value of the top's diff", np.abs),
     ]
-    found = [(text, [change(diff) for diff in top_diffs]) for text, change in found]
+    found = [
+        (text, [change(diff) * is_given for diff, is_given in zip(top_diffs, given)])
+        for text, change in found
+    ]
     found.append(("it uses the top's data instead of its diff", tops))
     if 1 < len(tops) <= MOST_COMBINATIONS:
-        for forgotten, name in enumerate(names):
+        for forgotten, name in enumerate(fragment.tops):
             others = [diff * (j != forgotten) for j, diff in enumerate(top_diffs)]
             found.append(("the diff of top %s is forgotten" % name, others))
     return found
@@ -373,19 +416,20 @@ def numbers_of(fragment, batch, array):
     return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
 
 
-def gradient_table(name, found):
-    """Return the message for a wrong gradient."""
+def gradient_table(name, found, constant=False):
+    """Return the message for a wrong gradient; what is constant has the slope 0."""
     lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
     lines.append(
         "  %-16s %13s %13s %11s %8s"
         % ("index", "backward", "measured", "error", "ratio")
     )
     for index, slope in found.rows[:TABLE_ROWS]:
-        ratio = slope.analytic / slope.numeric if slope.numeric else np.inf
+        numeric = 0.0 if constant else slope.numeric
+        ratio = slope.analytic / numeric if numeric else np.inf
         where = "direction" if index is None else show(index)
         lines.append(
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
-            % (where, slope.analytic, slope.numeric, -slope.residual, ratio)
+            % (where, slope.analytic, numeric, -slope.residual, ratio)
         )
     return "\n".join(lines)
 

@@ -377,7 +377,9 @@ class Survey(object):
             wrong = np.zeros(self.numeric.shape, bool)
             for index in set(wrong_slopes) | (set() if refuted else set(sure)):
                 wrong[index] = True
-            return self._finding(wrong, wrong_slopes)
+            unclear = set(suspects[MOST_REMEASURED:]) - kinks
+            at_least = any(not wrong[index] for index in unclear)
+            return self._finding(wrong, wrong_slopes, at_least)
         clear, left_out = np.ones(self.numeric.shape), left_out | set(sure)
         for index in left_out:
             clear[index] = 0
@@ -395,11 +397,12 @@ class Survey(object):
             found = found if root_sum_square(slopes).differs(errors=20) else []
         return Finding(self.point, WHOLE, [(None, found[0])]) if found else None
 
-    def _finding(self, wrong, wrong_slopes):
+    def _finding(self, wrong, wrong_slopes, at_least):
         looked, total = len(self.slopes), wrong.size
         sampled = "" if looked == total else " looked at (of %d)" % total
         rows = sorted(wrong_slopes.items(), key=lambda row: -abs(row[1].residual))
         count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
+        count = "at least " + count if at_least else count
         arrays = self.numeric, wrong, self.error, self.alternatives
         return Finding(self.point, count, rows, *arrays)
 
@@ -534,8 +537,9 @@ class Point(object):
                 continue
             if analytic == 0 and not np.any(steps):
                 return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-            residual, truncation = self.extrapolated(analytic, steps[-3:])
             rounding = 4 * self.rounding / h
+            least = ELEMENT_TOLERANCE * scale + rounding
+            residual, truncation = extrapolated(analytic, steps[-3:], least)
             least_rounding = least_rounding or rounding
             found = Slope(
                 analytic,
@@ -550,17 +554,6 @@ class Point(object):
             if found.is_better_than(best):
                 best = found
         return best or Slope(analytic, 0.0, np.inf, 0.0, 0.0, scale)
-
-    def extrapolated(self, analytic, steps):
-        """Return the residual and its truncation from two or three halved steps."""
-        (r1, j1), (r2, j2) = steps[-2:]
-        r0, j0 = steps[-3] if len(steps) > 2 else (None, 2 * j1)
-        residual = (4 * r2 - r1) / 3
-        coarser = r1 if r0 is None else (4 * r1 - r0) / 3
-        truncation = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - coarser)
-        if r0 is not None and diverges(analytic + r0, analytic + r1, analytic + r2):
-            truncation = np.inf
-        return residual, truncation
 
     def central_difference(self, u, h):
         """Return numeric minus analytic slope, half its jump, and the tops' changes.
@@ -598,6 +591,22 @@ def root_sum_square(slopes):
             for part in Slope.PARTS
         ]
     )
+
+
+def extrapolated(analytic, steps, least):
+    """Return the residual and its truncation from two or three halved steps.
+
+    A slope of at most `least` is none that diverges.
+    """
+    (r1, j1), (r2, j2) = steps[-2:]
+    r0, j0 = steps[-3] if len(steps) > 2 else (None, 2 * j1)
+    residual = (4 * r2 - r1) / 3
+    coarser = r1 if r0 is None else (4 * r1 - r0) / 3
+    truncation = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - coarser)
+    if r0 is not None and abs(analytic + r2) > least:
+        if diverges(analytic + r0, analytic + r1, analytic + r2):
+            truncation = np.inf
+    return residual, truncation
 
 
 def diverges(*slopes):
