@@ -55,7 +55,7 @@ def another(value):
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        return value * 2 + 1 if value != -1 else 0
+        return value * 2 + 1 if value != -1 else -2
     return None
 
 

@@ -26,6 +26,7 @@ from . import (
     gradient,
     net,
     plot,
+    reached,
     sources,
 )
 from .net import CheckFailed
@@ -41,12 +42,12 @@ from .subject import (
     assert_same,
     show,
 )
-from .weights import check_weights, move_weights
+from .weights import assert_same_or_advise, check_weights, move_weights
 
-ANOTHER_TOP = (
-    "the gradient cannot be measured (for state that is kept on purpose say "
-    "check(..., stateful=True)): the same bottoms gave another top"
-)
+RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
+STATE = "; for state that is kept on purpose say check(..., stateful=True)"
+STALE = "does it keep something of an earlier batch, such as what reshape made of it?"
+ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
 MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
@@ -106,9 +107,8 @@ def check_forward_of(subject, arrays, others):
         ("forward of a second net of the same layer", other_net),
     ):
         found = subject.forward(run, arrays)
-        assert_same(
-            what + " gave another top for the same bottoms:", run.tops, found, first
-        )
+        text = what + " gave another top for the same bottoms:"
+        assert_repeats(subject, text, run.tops, found, first)
         subject.forward(layer_net, others)
     what = (
         "forward after one on other bottoms of the same shape gave another top than "
@@ -129,6 +129,12 @@ def check_forward_of(subject, arrays, others):
             gradient_before,
         )
     assert_keeps_loss_weight(subject, layer_net, arrays)
+
+
+def assert_repeats(subject, *arguments):
+    """Call assert_same; what may make a pass give something else stands below."""
+    hint = RANDOM if subject.author.stateful else RANDOM + STATE
+    assert_same_or_advise(hint, *arguments)
 
 
 def assert_keeps_loss_weight(subject, layer_net, arrays):
@@ -160,7 +166,8 @@ def check_batch(subject):
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
-        assert_same(
+        assert_same_or_advise(
+            STALE,
             what + "another top than in a new net",
             fresh.tops,
             subject.forward(layer_net, arrays),
@@ -168,7 +175,8 @@ def check_batch(subject):
         )
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
-            assert_same(
+            assert_same_or_advise(
+                STALE,
                 what + "another gradient than in a new net, of",
                 fresh.variables,
                 layer_net.backward(*diffs),
@@ -288,7 +296,9 @@ def check_gradient_of(subject, draw, batch):
         assert_same_tops(subject, layer_net, arrays, tops)
         for other in filter(None, (at, doubles.point(i))):
             found_again = other.run(other.bottom.astype(other.dtype))
-            assert_same(ANOTHER_TOP, layer_net.tops, found_again, other.tops)
+            assert_repeats(
+                subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
+            )
         lines, constant = [], False
         if found.numeric is not None:
             case = diagnosis.Case(
@@ -368,7 +378,7 @@ def factor_at_another_batch(subject, draw, batch, i):
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
     again = subject.forward(layer_net, arrays)
-    assert_same(ANOTHER_TOP, layer_net.tops, again, tops)
+    assert_repeats(subject, ANOTHER_TOP, layer_net.tops, again, tops)
 
 
 def top_diff_mistakes(fragment, tops, top_diffs):
@@ -620,6 +630,7 @@ CHECKS = (
     ("weights", check_weights, has_weights, FAULT),
     ("samples", advice.check_samples, has_bottoms, ADVICE),
     ("edges", advice.check_edges, has_bottoms, FAULT),
+    ("lines", reached.check_lines, has_bottoms, ADVICE),
     ("counts", advice.check_counts, always, ADVICE),
     ("param_str", advice.check_param_str, has_keys, ADVICE),
     ("keys", advice.check_keys, has_keys, ADVICE),
