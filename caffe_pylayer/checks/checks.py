@@ -326,7 +326,7 @@ def check_gradient_of(subject, draw, batch):
         lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
     assert_same_tops(subject, layer_net, arrays, tops)
-    if not draw:
+    if batch == BATCHES[0] and not draw:
         for i in checked:
             if i < len(arrays) and known[i] is None:
                 check_ties(layer_net.variables[i], doubles.point(i), subject.rng)

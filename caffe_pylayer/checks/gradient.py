@@ -239,16 +239,17 @@ def wrong_at_ties(point, rng):
     equal, the gradient must be right.
     """
     values = np.unique(point.bottom[point.bottom != 0])
-    if len(values) < 2 * LEVELS:
+    count = min(len(values), LEVELS)
+    if count < 2:
         return None
-    levels = rng.choice(values, LEVELS, replace=False)
-    which = rng.randint(0, LEVELS, point.bottom.shape)
+    levels = rng.choice(values, count, replace=False)
+    which = rng.randint(0, count, point.bottom.shape)
     tied = point.moved(levels[which] - point.bottom)
     if tied is None:
         return None
     slopes, size = [], step_sizes(tied.bottom)
     for _ in range(2):
-        u = (np.abs(levels) * rng.choice([-1, 1], LEVELS) * rng.rand(LEVELS))[which]
+        u = (np.abs(levels) * rng.choice([-1, 1], count) * rng.rand(count))[which]
         slope = tied.slope(u, ladder=tied.ladders[0])
         if slope.agrees(point.tolerance):
             return None
