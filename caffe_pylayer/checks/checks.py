@@ -231,8 +231,9 @@ def check_gradient(subject):
     for name in unmeasured:
         if unmeasured.count(name) == draws:
             raise CheckSkipped(
-                "the gradient of %s cannot be measured: forward has a kink at each of "
-                "its elements; let make_bottoms give other values" % name
+                "the gradient of %s cannot be measured: forward jumps or bends near each "
+                "of its elements, or values so large hide its changes in float32; let "
+                "make_bottoms give others, of about 1" % name
             )
 
 
@@ -338,9 +339,8 @@ def check_ties(name, point, rng):
     slope = point and gradient.wrong_at_ties(point, rng)
     if slope:
         raise CheckFailed(
-            "the gradient of %s is wrong where elements are equal (ties): along a "
-            "direction that keeps them equal backward gives %.6g, measured are %.6g; "
-            "does each of equal elements get all of it?"
+            "the gradient of %s is wrong where elements are equal (ties): %.6g instead of "
+            "%.6g along a direction that keeps them equal"
             % (name, slope.analytic, slope.numeric)
         )
 
