@@ -651,7 +651,7 @@ CHECKS = (
     ),
     ("weights", check_weights, has_weights, FAULT),
     ("samples", advice.check_samples, has_bottoms, ADVICE),
-    ("edges", advice.check_edges, has_bottoms, ADVICE),
+    ("edges", advice.check_edges, has_bottoms, FAULT),
     ("lines", reached.check_lines, has_bottoms, ADVICE),
     ("counts", advice.check_counts, always, ADVICE),
     ("param_str", advice.check_param_str, has_keys, ADVICE),
