@@ -7,7 +7,6 @@ import numpy as np
 from .net import CheckFailed
 from .subject import BATCHES, all_equal, show
 
-ZEROS = "a sample of zeros"
 MOST_DRAWS = 20  # until each sample has changed a top
 
 
@@ -85,31 +84,48 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """A sample of zeros and two equal samples give finite tops and diffs.
+    """Zeros, equal samples and labels all of one value give finite tops and diffs.
 
-    Raises CheckFailed where a sample of zeros gives no finite top, such as 0 / 0, and
-    advises of the rest. A layer may refuse them with a ValueError.
+    Raises CheckFailed where zeros or such labels give no finite top, such as 0 / 0, and
+    advises of the rest. A layer may refuse them, zeros with a ValueError.
     """
-    fragment, batch = subject.fragment, BATCHES[0]
-    for i, name in enumerate(fragment.bottoms):
-        arrays = subject.bottoms(batch)
-        array = arrays[i]
-        if array.shape[:1] != (batch,) or not np.min(array) < 0 < np.max(array):
-            continue  # zeros are not for a bottom of one sign
-        for what, value in ((ZEROS, 0), ("two equal samples", array[1])):
-            changed = [a.copy() for a in arrays]
-            changed[i][0] = value
-            try:
-                found = not_finite(subject, changed)
-            except ValueError:
-                continue
-            if found:
-                kind, text = found
-                text = "%s in bottom %s: %s" % (what, name, text)
-                if (kind, what) == ("top", ZEROS):
-                    raise CheckFailed(text + ": is an eps forgotten?")
-                subject.advise(text)
-                break
+    for what, arrays, refusal, hint in edges(subject):
+        try:
+            found = not_finite(subject, arrays)
+        except refusal:
+            continue
+        if found:
+            kind, text = found
+            text = "%s: %s" % (what, text)
+            if kind == "top" and hint:
+                raise CheckFailed(text + hint)
+            subject.advise(text)
+
+
+def edges(subject):
+    """Yield words, bottoms with values at which layers break, how they may be refused.
+
+    And a hint for those at which a top must be finite.
+    """
+    batch = BATCHES[0]
+    for i, name in enumerate(subject.fragment.bottoms):
+        array = subject.bottoms(batch)[i]
+        if array.shape[:1] != (batch,):
+            continue
+        cases = []
+        if np.min(array) < 0 < np.max(array):  # zeros are not for a bottom of one sign
+            hint = ": is an eps forgotten?"
+            cases.append(("a sample of zeros", 0, 0, ValueError, hint))
+            cases.append(("two equal samples", 0, array[1], ValueError, ""))
+        if np.all(array == np.round(array)):  # labels, or indices of something
+            hint = ": does it divide by their number?"
+            for value in (np.min(array), np.max(array)):
+                what = "all elements %g" % value
+                cases.append((what, Ellipsis, value, Exception, hint))
+        for what, where, value, refusal, hint in cases:
+            arrays = subject.bottoms(batch)
+            arrays[i][where] = value
+            yield "%s in bottom %s" % (what, name), arrays, refusal, hint
 
 
 def not_finite(subject, arrays):
