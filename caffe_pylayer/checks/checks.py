@@ -30,7 +30,6 @@ from . import (
     sources,
 )
 from .net import CheckFailed
-
 from .subject import (
     BATCHES,
     DRAWS,
@@ -231,9 +230,9 @@ def check_gradient(subject):
     for name in unmeasured:
         if unmeasured.count(name) == draws:
             raise CheckSkipped(
-                "the gradient of %s cannot be measured: forward jumps or bends near each "
-                "of its elements, or values so large hide its changes in float32; let "
-                "make_bottoms give others, of about 1" % name
+                "the gradient of %s cannot be measured: forward jumps or bends near "
+                "each of its elements, or values so large hide its changes in float32; "
+                "let make_bottoms give others, of about 1" % name
             )
 
 
@@ -339,8 +338,8 @@ def check_ties(name, point, rng):
     slope = point and gradient.wrong_at_ties(point, rng)
     if slope:
         raise CheckFailed(
-            "the gradient of %s is wrong where elements are equal (ties): %.6g instead of "
-            "%.6g along a direction that keeps them equal"
+            "the gradient of %s is wrong where elements are equal (ties): %.6g instead "
+            "of %.6g along a direction that keeps them equal"
             % (name, slope.analytic, slope.numeric)
         )
 
