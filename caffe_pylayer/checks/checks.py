@@ -60,9 +60,13 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    loaded = net.load(
-        subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
+    shapes = ", ".join(
+        "%s %s" % (blob, array.shape) for blob, array in zip(fragment.bottoms, arrays)
     )
+    with said(after="with bottoms of make_bottoms: " + shapes if arrays else ""):
+        loaded = net.load(
+            subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
+        )
     if len(loaded.params) and not wants_gradient(fragment):
         raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
@@ -281,10 +285,8 @@ def check_gradient_of(subject, draw, batch):
             continue
         name = layer_net.variables[i]
         point = single.point(i, top_diffs, mistaken, (diffs[i], tops))
-        if subject.pictures and not draw:
-            layer = subject.fragment.layer.get("name")
-            numeric = gradient.numeric_gradient(point, subject.rng)
-            plot.save(subject.pictures, layer, name, diffs[i], numeric)
+        if not draw and batch in BATCHES:
+            save_picture(subject, name, draw, batch, point)
         try:
             found = gradient.check(point, subject.rng, lambda i=i: doubles.point(i))
         except gradient.NotMeasurable:
@@ -299,6 +301,7 @@ def check_gradient_of(subject, draw, batch):
             assert_repeats(
                 subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
             )
+        save_picture(subject, name, draw, batch, at, found.numeric)
         lines, constant = [], False
         if found.numeric is not None:
             case = diagnosis.Case(
@@ -331,6 +334,18 @@ def check_gradient_of(subject, draw, batch):
             if i < len(arrays) and known[i] is None:
                 check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
     return unmeasured
+
+
+def save_picture(subject, name, draw, batch, point, numeric=None):
+    """Write the picture of a gradient, if they are wanted, over one of another draw."""
+    if subject.pictures:
+        if numeric is None:
+            numeric = gradient.numeric_gradient(point, subject.rng)
+        layer = subject.fragment.layer.get("name")
+        drawn = "batch %d, draw %d, --seed=%d" % (batch, draw, subject.seed)
+        if batch not in BATCHES:
+            name += " batch %d" % batch
+        plot.save(subject.pictures, layer, name, drawn, point.diff, numeric)
 
 
 def check_ties(name, point, rng):
@@ -499,12 +514,12 @@ def check_test_phase(subject):
 
 
 @contextlib.contextmanager
-def said(words):
-    """Put words before the message of what is raised."""
+def said(before="", after=""):
+    """Put words before the message of what is raised, and a line after it."""
     try:
         yield
-    except Exception as error:
-        error.args = (words + str(error),)
+    except BaseException as error:
+        error.words = before, after  # an exception's own text may be made of anything
         raise
 
 
@@ -740,9 +755,10 @@ def import_layer(caffe, fragment):
 
 def describe(error, folder):
     """Return a message, with the author's lines that an exception came from."""
+    before, after = getattr(error, "words", ("", ""))
     if isinstance(error, CheckFailed):
-        return str(error)
-    lines = ["%s: %s" % (type(error).__name__, error)]
+        return before + str(error)
+    lines = ["%s: %s%s" % (type(error).__name__, before, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [
@@ -754,4 +770,5 @@ def describe(error, folder):
         lines.append(
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
+    lines += ["  " + after] if after else []
     return engine.with_hint("\n".join(lines))

@@ -24,7 +24,7 @@ ONE = "bottom[0].diff[...] = top[0].diff"
 WRONG = [
     ("loss", SCALE, SCALE + " * len(self.difference)",
      "it is 4 times the right one: 4 is the batch size"),
-    ("loss", SCALE, SCALE + " * 4", "it is 4 times the right one\n"),
+    ("loss", SCALE, SCALE + " * 4", "it is 4 times the right one: 4 is the length of axis 2\n"),
     ("loss", SCALE, SCALE + " / 12", "times the right one: 12 is the product of axes 1 to 2"),
     ("loss", SCALE, SCALE + " / 3", "0.3333 times the right one: 3 is the length of axis 1"),
     ("loss", SCALE, SCALE + " * self.params['gamma']", "5 times the right one: 5 is the key gamma"),
