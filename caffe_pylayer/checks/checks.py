@@ -46,7 +46,10 @@ from .weights import assert_same_or_advise, check_weights, move_weights
 
 RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
 STATE = "; for state that is kept on purpose say check(..., stateful=True)"
-STALE = "does it keep something of an earlier batch, such as what reshape made of it?"
+STALE = (
+    "does it keep something of an earlier batch, such as what reshape made of it, or "
+    "draw random numbers from elsewhere than numpy.random?"
+)
 ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
 MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
