@@ -29,7 +29,7 @@ from . import (
     sources,
 )
 from .net import CheckFailed
-from .standin import CaffeAborted
+from .standin import CaffeAborted, NotInStandin
 from .subject import (
     BATCHES,
     DRAWS,
@@ -650,11 +650,11 @@ def run(name, caffe, path, author, seeds, pictures=None):
                 advised += [text for text in subject.advice if text not in advised]
     except KeyboardInterrupt:
         raise
-    except CheckSkipped as reason:
+    except (CheckSkipped, NotInStandin) as reason:
         return ["skip", str(reason), advised]
     except BaseException as error:
         why = wrapped(again + describe(error, os.path.dirname(path)))
-        if is_advice(name) and isinstance(error, CheckFailed):
+        if is_advice(name) and isinstance(error, (CheckFailed, CaffeAborted)):
             return ["pass", "", advised + [why]]
         return ["fail", why, advised]
     return ["pass", "", advised]
