@@ -54,7 +54,7 @@ def another(value):
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        return value * 2 + 1 if value != -1 else 0
+        return value * 2 + 1 if value != -1 else -2
     return None
 
 
@@ -84,24 +84,43 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """A sample of zeros and two equal samples give finite tops and diffs."""
-    fragment, batch = subject.fragment, BATCHES[0]
-    for i, name in enumerate(fragment.bottoms):
-        arrays = subject.bottoms(batch)
-        array = arrays[i]
-        if array.shape[:1] != (batch,) or not np.min(array) < 0 < np.max(array):
-            continue  # zeros are not for a bottom of one sign
-        for what, value in (("a sample of zeros", 0), ("two equal samples", array[1])):
-            changed = [a.copy() for a in arrays]
-            changed[i][0] = value
-            layer_net = subject.net(changed)
-            for kind, names, found in passes(subject, layer_net, changed):
-                for blob, values in zip(names, found):
-                    if not np.all(np.isfinite(values)):
-                        where = np.argwhere(~np.isfinite(values))[0]
-                        text = "%s in bottom %s: %s %s is %s at %s"
-                        number = values[tuple(where)], show(where)
-                        raise CheckFailed(text % ((what, name, kind, blob) + number))
+    """Zeros, equal samples and labels all of one value give finite tops and diffs."""
+    for what, arrays, refusal in edges(subject):
+        try:
+            layer_net = subject.net(arrays)
+            results = list(passes(subject, layer_net, arrays))
+        except refusal:
+            continue
+        for kind, names, found in results:
+            for blob, values in zip(names, found):
+                if not np.all(np.isfinite(values)):
+                    where = np.argwhere(~np.isfinite(values))[0]
+                    number = values[tuple(where)], show(where)
+                    text = (
+                        "%s: %s %s is %s at %s; such a batch may come: give finite "
+                        "numbers, or refuse it with a ValueError"
+                    )
+                    raise CheckFailed(text % ((what, kind, blob) + number))
+
+
+def edges(subject):
+    """Yield words, bottoms with values at which layers break, how they may refuse."""
+    batch = BATCHES[0]
+    for i, name in enumerate(subject.fragment.bottoms):
+        array = subject.bottoms(batch)[i]
+        if array.shape[:1] != (batch,):
+            continue
+        cases = []
+        if np.min(array) < 0 < np.max(array):  # zeros are not for a bottom of one sign
+            cases.append(("a sample of zeros", 0, 0, ValueError))
+            cases.append(("two equal samples", 0, array[1], ValueError))
+        if np.all(array == np.round(array)):  # labels, or indices of something
+            for value in (np.min(array), np.max(array)):
+                cases.append(("all elements %g" % value, Ellipsis, value, Exception))
+        for what, where, value, refusal in cases:
+            arrays = subject.bottoms(batch)
+            arrays[i][where] = value
+            yield "%s in bottom %s" % (what, name), arrays, refusal
 
 
 def passes(subject, layer_net, arrays):

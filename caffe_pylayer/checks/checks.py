@@ -26,6 +26,7 @@ from . import (
     gradient,
     net,
     plot,
+    reached,
     sources,
 )
 from .net import CheckFailed
@@ -37,11 +38,15 @@ from .subject import (
     TABLE_ROWS,
     CheckSkipped,
     Subject,
+    all_equal,
     assert_same,
     show,
 )
-from .weights import check_weights, move_weights
+from .weights import assert_same_or_advise, check_weights, move_weights
 
+RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
+STATE = "; for state that is kept on purpose say check(..., stateful=True)"
+STALE = "does it keep something of an earlier batch, such as what reshape made of it?"
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
 
@@ -100,9 +105,8 @@ def check_forward_of(subject, arrays, others):
         ("forward of a second net of the same layer", other_net),
     ):
         found = subject.forward(run, arrays)
-        assert_same(
-            what + " gave another top for the same bottoms:", run.tops, found, first
-        )
+        text = what + " gave another top for the same bottoms:"
+        assert_repeats(subject, text, run.tops, found, first)
         subject.forward(layer_net, others)
     what = (
         "forward after one on other bottoms of the same shape gave another top than "
@@ -123,6 +127,12 @@ def check_forward_of(subject, arrays, others):
             gradient_before,
         )
     assert_keeps_loss_weight(subject, layer_net, arrays)
+
+
+def assert_repeats(subject, *arguments):
+    """Call assert_same; what may make a pass give something else stands below."""
+    hint = RANDOM if subject.author.stateful else RANDOM + STATE
+    assert_same_or_advise(hint, *arguments)
 
 
 def assert_keeps_loss_weight(subject, layer_net, arrays):
@@ -154,7 +164,8 @@ def check_batch(subject):
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
-        assert_same(
+        assert_same_or_advise(
+            STALE,
             what + "another top than in a new net",
             fresh.tops,
             subject.forward(layer_net, arrays),
@@ -162,7 +173,8 @@ def check_batch(subject):
         )
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
-            assert_same(
+            assert_same_or_advise(
+                STALE,
                 what + "another gradient than in a new net, of",
                 fresh.variables,
                 layer_net.backward(*diffs),
@@ -239,7 +251,8 @@ def check_gradient_of(subject, draw, batch):
     after, what = layer_net.bottom_data(), "backward changed the data of bottom"
     assert_same(what, layer_net.bottoms, after, data, EXACT)
     mistakes = [
-        top_diff_mistakes(layer_net.tops, tops, given) for given in (top_diffs, others)
+        top_diff_mistakes(subject.fragment, tops, given)
+        for given in (top_diffs, others)
     ]
     texts = [text for text, _ in mistakes[0]]
     mistaken = [taken for pairs in mistakes for _, taken in pairs]
@@ -273,24 +286,32 @@ def check_gradient_of(subject, draw, batch):
         assert_same_tops(subject, layer_net, arrays, tops)
         if not found:
             continue
-        lines = [gradient_table(name, found)]
+        lines, constant = [], False
         if found.numeric is not None:
             subject.forward(layer_net, arrays)
-            again = layer_net.backward(others, subject.diffs_like(arrays))[i]
-            rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
-            numbers = numbers_of(subject.fragment, batch, values[i])
-            case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
-            lines += diagnosis.explain(case)
-            if not np.any(np.nan_to_num(found.numeric)):
-                lines[1:] = [
-                    "small changes change nothing: all slopes of forward are 0"
-                ]
+            case = diagnosis.Case(
+                diffs[i],
+                layer_net.backward(others, subject.diffs_like(arrays))[i],
+                found,
+                texts,
+                [(layer_net.variables[j], diffs[j]) for j in checked if j != i],
+                numbers_of(subject.fragment, batch, values[i]),
+                [
+                    (blob, array)
+                    for j, (blob, array) in enumerate(zip(layer_net.bottoms, arrays))
+                    if j != i
+                ],
+                lambda indices: is_constant(run, values[i], indices),
+                lambda: factor_at_another_batch(subject, draw, batch, i),
+            )
+            lines, constant = diagnosis.explain(case), diagnosis.constant(case)
         if i in layer_net.in_place:
             lines.append("in place backward sees the top's data, not the bottom's")
-        whole = np.all(values[i] == np.round(values[i]))
+        whole = np.all(values[i] == np.round(values[i])) and not np.any(diffs[i])
         if len(arrays) > 1 and i < len(arrays) and whole:
             text = "%s holds whole numbers; labels want propagate_down: false"
             lines.append(text % name)
+        lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
     return unmeasured
 
@@ -327,13 +348,42 @@ def doubles_of(subject, layer_net, arrays, top_diffs, others):
     return point_of
 
 
+def is_constant(run, array, indices):
+    """Whether no top changes where one of these elements does, a little."""
+    size, tops, changes = gradient.step_sizes(array), run(array), 0
+    for index in indices:
+        moved = array.copy()
+        moved[index] += 1e-3 * size[index]
+        changes += not all_equal(run(moved), tops)
+    return 5 * changes <= len(indices)  # one of five may be at a kink
+
+
+def factor_at_another_batch(subject, draw, batch, i):
+    """Return by which factor a diff is wrong at another batch size, and the numbers.
+
+    None where that cannot be told.
+    """
+    batch = BATCHES[1] if batch != BATCHES[1] else BATCHES[0]
+    arrays = subject.bottoms(batch, draw)
+    layer_net = subject.net(arrays)
+    tops = subject.forward(layer_net, arrays)
+    top_diffs = subject.top_diffs(tops, draw)
+    diff = layer_net.backward(top_diffs, subject.diffs_like(arrays))[i]
+    value = (arrays + [weight.data.copy() for weight in layer_net.weights])[i]
+    point = doubles_of(subject, layer_net, arrays, top_diffs, [])(i)()
+    if point is None:
+        run = forward_of(subject, layer_net, arrays, i)
+        point = gradient.Point(run, value, diff, tops, top_diffs, subject.rng)
+    numeric = gradient.numeric_gradient(point, subject.rng)
+    factor = diagnosis.factor_of(point.diff, numeric)
+    return factor and (factor, numbers_of(subject.fragment, batch, value))
+
+
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
-    what = (
-        "the gradient cannot be measured (for state that is kept on purpose say "
-        "check(..., stateful=True)): the same bottoms gave another top"
-    )
-    assert_same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+    what = "the gradient cannot be measured: the same bottoms gave another top"
+    again = subject.forward(layer_net, arrays)
+    assert_repeats(subject, what, layer_net.tops, again, tops)
 
 
 def forward_of(subject, layer_net, arrays, i):
@@ -353,17 +403,21 @@ def forward_of(subject, layer_net, arrays, i):
     return of_bottom if i < len(arrays) else of_weight
 
 
-def top_diff_mistakes(names, tops, top_diffs):
+def top_diff_mistakes(fragment, tops, top_diffs):
     """Return pairs (text, arrays): what may be taken for the top diffs by mistake."""
+    given = [fragment.gets_diff(j) for j in range(len(tops))]
     found = [
         ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
         ("the top's diff is squared", np.square),
         ("it uses the absolute value of the top's diff", np.abs),
     ]
-    found = [(text, [change(diff) for diff in top_diffs]) for text, change in found]
+    found = [
+        (text, [change(diff) * is_given for diff, is_given in zip(top_diffs, given)])
+        for text, change in found
+    ]
     found.append(("it uses the top's data instead of its diff", tops))
     if 1 < len(tops) <= MOST_COMBINATIONS:
-        for forgotten, name in enumerate(names):
+        for forgotten, name in enumerate(fragment.tops):
             others = [diff * (j != forgotten) for j, diff in enumerate(top_diffs)]
             found.append(("the diff of top %s is forgotten" % name, others))
     return found
@@ -396,19 +450,20 @@ def numbers_of(fragment, batch, array):
     return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
 
 
-def gradient_table(name, found):
-    """Return the message for a wrong gradient."""
+def gradient_table(name, found, constant=False):
+    """Return the message for a wrong gradient; what is constant has the slope 0."""
     lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
     lines.append(
         "  %-16s %13s %13s %11s %8s"
         % ("index", "backward", "measured", "error", "ratio")
     )
     for index, slope in found.rows[:TABLE_ROWS]:
-        ratio = slope.analytic / slope.numeric if slope.numeric else np.inf
+        numeric = 0.0 if constant else slope.numeric
+        ratio = slope.analytic / numeric if numeric else np.inf
         where = "direction" if index is None else show(index)
         lines.append(
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
-            % (where, slope.analytic, slope.numeric, -slope.residual, ratio)
+            % (where, slope.analytic, numeric, -slope.residual, ratio)
         )
     return "\n".join(lines)
 
@@ -596,7 +651,8 @@ CHECKS = (
     ),
     ("weights", check_weights, has_weights, FAULT),
     ("samples", advice.check_samples, has_bottoms, ADVICE),
-    ("edges", advice.check_edges, has_bottoms, ADVICE),
+    ("edges", advice.check_edges, has_bottoms, FAULT),
+    ("lines", reached.check_lines, has_bottoms, ADVICE),
     ("counts", advice.check_counts, always, ADVICE),
     ("param_str", advice.check_param_str, has_keys, ADVICE),
     ("keys", advice.check_keys, has_keys, ADVICE),

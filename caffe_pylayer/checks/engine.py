@@ -16,8 +16,13 @@ HINTS = (  # what Caffe says, and what to do
     ("Check failed: data_", SHAPES),
     ("Check failed: diff_", SHAPES),
     (
-        "to_python (by-value)",
+        "converter found for C++ type: caffe::Blob<float>*",
         "bottom and top cannot be iterated: use range(len(bottom))",
+    ),
+    (
+        "No to_python (by-value) converter",
+        "this Caffe was built with another Boost.Python than the one that it loads: "
+        "build pycaffe again, or take Caffe and Boost from one source",
     ),
     (
         "Invalid index type",

@@ -292,7 +292,9 @@ class Survey(object):
             wrong = np.zeros(self.numeric.shape, bool)
             for index in set(wrong_slopes) | (set() if refuted else set(sure)):
                 wrong[index] = True
-            return self._finding(wrong, wrong_slopes)
+            unclear = set(suspects[MOST_REMEASURED:]) - kinks
+            at_least = any(not wrong[index] for index in unclear)
+            return self._finding(wrong, wrong_slopes, at_least)
         clear, left_out = np.ones(self.numeric.shape), left_out | set(sure)
         for index in left_out:
             clear[index] = 0
@@ -310,11 +312,12 @@ class Survey(object):
             found = found if root_sum_square(slopes).differs(errors=20) else []
         return Finding(WHOLE, [(None, found[0])]) if found else None
 
-    def _finding(self, wrong, wrong_slopes):
+    def _finding(self, wrong, wrong_slopes, at_least):
         looked, total = len(self.slopes), wrong.size
         sampled = "" if looked == total else " looked at (of %d)" % total
         rows = sorted(wrong_slopes.items(), key=lambda row: -abs(row[1].residual))
         count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
+        count = "at least " + count if at_least else count
         return Finding(count, rows, self.numeric, wrong, self.error, self.alternatives)
 
 
@@ -413,9 +416,12 @@ class Point(object):
             residual, coarser = (4 * r2 - r1) / 3, (4 * r1 - r0) / 3
             jumps = abs(2 * j1 - j0) + abs(2 * j2 - j1)
             truncation = jumps + abs(residual - coarser)
-            if diverges(analytic + r0, analytic + r1, analytic + r2):
-                truncation = np.inf
             rounding = 4 * self.rounding / h
+            finest = abs(analytic + r2)
+            if finest > ELEMENT_TOLERANCE * scale + rounding and diverges(
+                analytic + r0, analytic + r1, analytic + r2
+            ):
+                truncation = np.inf
             least_rounding = least_rounding or rounding
             found = Slope(
                 analytic,

@@ -7,6 +7,8 @@ import contextlib
 from .net import CheckFailed
 from .subject import EXACT, CheckSkipped, all_equal, assert_same
 
+RANKS = "use caffe.solver_rank() and solver_count(), or say check(..., one_solver=True)"
+
 
 def check_sequence(subject):
     """Every new net gives the same tops, forward after forward."""
@@ -60,15 +62,15 @@ def check_ranks(subject):
     for count in (2, 3):
         rounds = epoch // count
         for rank in range(count):
+            length = 2 * rounds if size else rounds
             with solver(subject.caffe, rank, count):
-                batches = subject.sequence(2 * rounds if size else rounds, layer=layer)
+                batches = sequence_of_solver(subject, length, layer, rank, count)
             for k, tops in enumerate(batches):
                 index = k // rounds * epoch + k % rounds * count + rank
                 what = (
                     "forward %d of rank %d of %d is not batch %d of one solver alone "
-                    "(use caffe.solver_rank() and solver_count(), or say "
-                    "check(..., one_solver=True)):"
                 )
+                what += "(" + RANKS + "):"
                 assert_same(
                     what % (k, rank, count, index),
                     subject.fragment.tops,
@@ -77,6 +79,16 @@ def check_ranks(subject):
                     EXACT,
                     ("rank", "alone"),
                 )
+
+
+def sequence_of_solver(subject, length, layer, rank, count):
+    """Return the tops of a solver's forwards; CheckFailed where the layer fails."""
+    try:
+        return subject.sequence(length, layer=layer)
+    except (Exception, SystemExit) as error:
+        text = "it fails as rank %d of %d (%s): %s: %s"
+        kind = type(error).__name__
+        raise CheckFailed(text % (rank, count, RANKS, kind, error))
 
 
 @contextlib.contextmanager

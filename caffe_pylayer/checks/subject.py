@@ -225,11 +225,14 @@ def assert_written(name, diff, again, garbage, other):
     """Raise CheckFailed unless a diff was written, both times, over what was in it."""
     left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
     if np.any(left):
-        raise CheckFailed(
+        text = (
             "backward left %d of %d elements of the diff of %s as they were, "
             "such as %s: it must write them all"
-            % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
         )
+        if np.all(left):
+            text += ", or the prototxt say propagate_down: false, as for labels"
+        first = show(np.argwhere(left)[0])
+        raise CheckFailed(text % (np.sum(left), left.size, name, first))
     if not np.allclose(again, diff) and np.allclose(
         again - diff, other - garbage, 1e-3, 1e-3
     ):
