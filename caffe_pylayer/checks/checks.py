@@ -58,13 +58,22 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    loaded = net.load(
-        subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
-    )
+    text = text.encode("utf-8") + fragment.text
+    try:
+        loaded = net.load(subject.caffe, text, fragment.phase)
+    except Exception as error:
+        error.note = shapes_of(fragment.bottoms, arrays)
+        raise
     if len(loaded.params) and not wants_gradient(fragment):
         raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
         )
+
+
+def shapes_of(bottoms, arrays):
+    """Return a line that says what shapes make_bottoms gives, None without bottoms."""
+    pairs = ["%s %s" % (name, a.shape) for name, a in zip(bottoms, arrays)]
+    return "make_bottoms gives " + ", ".join(pairs) if pairs else None
 
 
 def unique_bottoms(fragment):
@@ -620,7 +629,7 @@ CHECKS = (
     ("batch", check_batch, has_bottoms, FAULT),
     ("batch_of_one", check_batch_of_one, has_bottoms, FAULT),
     ("test_phase", check_test_phase, works_in_both, FAULT),
-    ("sequence", sources.check_sequence, is_source, ADVICE),
+    ("sequence", sources.check_sequence, is_source, FAULT),
     (
         "phases",
         sources.check_phases,
@@ -703,7 +712,8 @@ def run(name, caffe, path, author, seeds, pictures=None):
             try:
                 function(subject)
             finally:
-                advised += [text for text in subject.advice if text not in advised]
+                texts = [wrapped(again + text) for text in subject.advice]
+                advised += [text for text in texts if text not in advised]
     except KeyboardInterrupt:
         raise
     except (CheckSkipped, NotInStandin) as reason:
@@ -776,4 +786,5 @@ def describe(error, folder):
         lines.append(
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
-    return engine.with_hint("\n".join(lines))
+    note = getattr(error, "note", None)
+    return engine.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))

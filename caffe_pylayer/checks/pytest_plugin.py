@@ -184,7 +184,8 @@ def check(request):
                 verdict, seconds, os.path.dirname(path)
             )
         except isolation.ChildEnded as error:
-            outcome, text, advice = "fail", engine.with_hint(str(error)), []
+            outcome, advice = "fail", []
+            text = engine.with_hint("the check %s: %s" % (name, error))
             if checks.is_advice(name):
                 outcome, advice = "pass", [text]
             if isinstance(error, isolation.TookTooLong):

@@ -14,16 +14,9 @@ from support.project import ENGINES
 
 # What does not pass yet, on one engine or both: issue 17 is not done.
 NOT_YET = {
-    "class_level_cache: of the data",
-    "loss_weight_in_its_fragment: refuses its own shapes",
     "max_pool_by_mask: every tie gets all of it",
     "median",
     "normalize_with_eps: eps forgotten",
-    "own_samples_for_each_rank: not reproducible",
-    "plain_data: same samples in both phases",
-    "prefetches_in_a_process: one batch too few",
-    "prefetches_in_a_thread: the worker has died",
-    "roidb: own generator",
     "root_of_a_weight",
     "scores_of_a_net",
     "scores_of_a_net: only for scores of one axis",
