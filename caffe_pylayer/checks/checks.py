@@ -71,9 +71,9 @@ def check_load(subject):
 
 
 def shapes_of(bottoms, arrays):
-    """Return a line that says what shapes make_bottoms gives, None without bottoms."""
+    """Return a line that says what shapes the bottoms have, None without any."""
     pairs = ["%s %s" % (name, a.shape) for name, a in zip(bottoms, arrays)]
-    return "make_bottoms gives " + ", ".join(pairs) if pairs else None
+    return "bottoms: " + ", ".join(pairs) if pairs else None
 
 
 def unique_bottoms(fragment):
@@ -688,7 +688,7 @@ def is_advice(name):
     return row_of(name)[3] is ADVICE
 
 
-def run(name, caffe, path, author, seeds, pictures=None):
+def run(name, caffe, path, author, seeds, pictures=None, shapes=None):
     """Run one check with each seed; return [outcome, why, advice].
 
     The outcome is pass, skip or fail, the advice a list of texts.
@@ -700,15 +700,18 @@ def run(name, caffe, path, author, seeds, pictures=None):
         author: the Author, what was given to `check`.
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
+        shapes: a function of caffe and the Fragment that returns those of a net for
+            the bottoms; without it they are make_bottoms' own.
     """
     function = row_of(name)[1]
     again, advised = "", []
     try:
         fragment = net.Fragment(path)
         import_layer(caffe, fragment)
+        of_net = shapes(caffe, fragment) if shapes else None
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            subject = Subject(caffe, fragment, author, seed, pictures)
+            subject = Subject(caffe, fragment, author, seed, pictures, of_net)
             try:
                 function(subject)
             finally:

@@ -18,8 +18,6 @@ NOT_YET = {
     "median",
     "normalize_with_eps: eps forgotten",
     "root_of_a_weight",
-    "scores_of_a_net",
-    "scores_of_a_net: only for scores of one axis",
     "softmax_lead_12: twice",
     "softmax_lead_16: sign",
     "softmax_lead_20",
