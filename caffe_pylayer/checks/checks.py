@@ -30,7 +30,7 @@ from . import (
     sources,
 )
 from .net import CheckFailed
-
+from .standin import CaffeAborted, NotInStandin
 from .subject import (
     BATCHES,
     DRAWS,
@@ -63,17 +63,22 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    shapes = ", ".join(
-        "%s %s" % (blob, array.shape) for blob, array in zip(fragment.bottoms, arrays)
-    )
-    with said(after="with bottoms of make_bottoms: " + shapes if arrays else ""):
-        loaded = net.load(
-            subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
-        )
+    text = text.encode("utf-8") + fragment.text
+    try:
+        loaded = net.load(subject.caffe, text, fragment.phase)
+    except Exception as error:
+        error.note = shapes_of(fragment.bottoms, arrays)
+        raise
     if len(loaded.params) and not wants_gradient(fragment):
         raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
         )
+
+
+def shapes_of(bottoms, arrays):
+    """Return a line that says what shapes the bottoms have, None without any."""
+    pairs = ["%s %s" % (name, a.shape) for name, a in zip(bottoms, arrays)]
+    return "bottoms: " + ", ".join(pairs) if pairs else None
 
 
 def unique_bottoms(fragment):
@@ -517,12 +522,12 @@ def check_test_phase(subject):
 
 
 @contextlib.contextmanager
-def said(before="", after=""):
-    """Put words before the message of what is raised, and a line after it."""
+def said(words):
+    """Put words before the message of what is raised."""
     try:
         yield
     except BaseException as error:
-        error.words = before, after  # an exception's own text may be made of anything
+        error.words = words  # an exception's own text may be made of anything
         raise
 
 
@@ -616,7 +621,7 @@ CHECKS = (
     ("batch", check_batch, has_bottoms, FAULT),
     ("batch_of_one", check_batch_of_one, has_bottoms, FAULT),
     ("test_phase", check_test_phase, works_in_both, FAULT),
-    ("sequence", sources.check_sequence, is_source, ADVICE),
+    ("sequence", sources.check_sequence, is_source, FAULT),
     (
         "phases",
         sources.check_phases,
@@ -675,7 +680,7 @@ def is_advice(name):
     return row_of(name)[3] is ADVICE
 
 
-def run(name, caffe, path, author, seeds, pictures=None):
+def run(name, caffe, path, author, seeds, pictures=None, shapes=None):
     """Run one check with each seed; return [outcome, why, advice].
 
     The outcome is pass, skip or fail, the advice a list of texts.
@@ -687,26 +692,30 @@ def run(name, caffe, path, author, seeds, pictures=None):
         author: the Author, what was given to `check`.
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
+        shapes: a function of caffe and the Fragment that returns those of a net for
+            the bottoms; without it they are make_bottoms' own.
     """
     function = row_of(name)[1]
     again, advised = "", []
     try:
         fragment = net.Fragment(path)
         import_layer(caffe, fragment)
+        of_net = shapes(caffe, fragment) if shapes else None
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            subject = Subject(caffe, fragment, author, seed, pictures)
+            subject = Subject(caffe, fragment, author, seed, pictures, of_net)
             try:
                 function(subject)
             finally:
-                advised += [text for text in subject.advice if text not in advised]
+                texts = [wrapped(again + text) for text in subject.advice]
+                advised += [text for text in texts if text not in advised]
     except KeyboardInterrupt:
         raise
-    except CheckSkipped as reason:
+    except (CheckSkipped, NotInStandin) as reason:
         return ["skip", str(reason), advised]
     except BaseException as error:
         why = wrapped(again + describe(error, os.path.dirname(path)))
-        if is_advice(name) and isinstance(error, CheckFailed):
+        if is_advice(name) and isinstance(error, (CheckFailed, CaffeAborted)):
             return ["pass", "", advised + [why]]
         return ["fail", why, advised]
     return ["pass", "", advised]
@@ -758,10 +767,10 @@ def import_layer(caffe, fragment):
 
 def describe(error, folder):
     """Return a message, with the author's lines that an exception came from."""
-    before, after = getattr(error, "words", ("", ""))
+    words = getattr(error, "words", "")
     if isinstance(error, CheckFailed):
-        return before + str(error)
-    lines = ["%s: %s%s" % (type(error).__name__, before, error)]
+        return words + str(error)
+    lines = ["%s: %s%s" % (type(error).__name__, words, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [
@@ -773,5 +782,5 @@ def describe(error, folder):
         lines.append(
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
-    lines += ["  " + after] if after else []
-    return engine.with_hint("\n".join(lines))
+    note = getattr(error, "note", None)
+    return engine.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))

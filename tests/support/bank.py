@@ -96,13 +96,6 @@ class Planted(
         """Whether its gradient must be checked: no word of "what the stand-in cannot do"."""
         return (self.layer, engine) != ("caffe_proto_used", "standin")
 
-    def needed(self, engine):
-        """Return the items of the issue that it needs on an engine."""
-        pairs = [
-            need if isinstance(need, tuple) else (need, engine) for need in self.needs
-        ]
-        return {item for item, where in pairs if where == engine}
-
     def verdicts(self, outcomes):
         """Return the outcome of each of its checks, by the check's name."""
         prefix = f"test_{self.folder}["
