@@ -243,8 +243,9 @@ def check_gradient(subject):
     for name in unmeasured:
         if unmeasured.count(name) == draws:
             raise CheckSkipped(
-                "the gradient of %s cannot be measured: forward has a kink at each of "
-                "its elements; let make_bottoms give other values" % name
+                "the gradient of %s cannot be measured: forward jumps or bends near "
+                "each of its elements, or values so large hide its changes in float32; "
+                "let make_bottoms give others, of about 1" % name
             )
 
 
@@ -337,7 +338,7 @@ def check_gradient_of(subject, draw, batch):
         lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
     assert_same_tops(subject, layer_net, arrays, tops)
-    if not draw:
+    if batch == BATCHES[0] and not draw:
         for i in checked:
             if i < len(arrays) and known[i] is None:
                 check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
@@ -361,9 +362,8 @@ def check_ties(name, point, rng):
     slope = point and gradient.wrong_at_ties(point, rng)
     if slope:
         raise CheckFailed(
-            "the gradient of %s is wrong where elements are equal (ties): along a "
-            "direction that keeps them equal backward gives %.6g, measured are %.6g; "
-            "does each of equal elements get all of it?"
+            "the gradient of %s is wrong where elements are equal (ties): %.6g instead "
+            "of %.6g along a direction that keeps them equal"
             % (name, slope.analytic, slope.numeric)
         )
 

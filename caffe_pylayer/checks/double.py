@@ -54,7 +54,7 @@ class Passes(object):
             return self.net.backward(top_diffs, nothing), tops
 
     def point(self, i, top_diffs, others, found):
-        """Return the gradient.Point of variable i; `found` are its diff and the tops."""
+        """Return the gradient.Point of variable i; `found` is its diff and the tops."""
 
         def all_values(array):
             return self.values[:i] + [array] + self.values[i + 1 :]

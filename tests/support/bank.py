@@ -11,7 +11,9 @@ import zlib
 
 from support.project import ENGINES, PROJECT
 
-ROOMS = "in_place counts on_purpose data imports weights kinks losses large words"
+ROOMS = (
+    "in_place counts on_purpose data imports weights kinks losses large numerics words"
+)
 HEAD = "import caffe\nimport numpy as np\n"
 FRAGMENT = """layer {
   name: "%(name)s"
