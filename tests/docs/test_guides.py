@@ -27,7 +27,7 @@ CHECKS = PROJECT / "caffe_pylayer" / "checks"
 PAGES = [
     "README.md",
     *(f"docs/{page}.md" for page in ("index", "loss", "data", "gradient", "team")),
-    *(f"docs/{page}.md" for page in ("caffe", "reference")),
+    *(f"docs/{page}.md" for page in ("caffe", "opencv", "reference")),
 ]
 HOME = "/home/you"
 MARK = "@@@ exit code"
@@ -44,6 +44,9 @@ PROGRAMS = {
     "pipx": '[ "$1" = run ] && shift && exec "$@"',
     "cookiecutter": 'exec "$OUR_PYTHON" -c "$RUN" "$TEMPLATE" cookiecutter "$@"',
     "cruft": 'exec "$OUR_PYTHON" -c "$RUN" "$UPSTREAM" cruft "$@"',
+    "git": '[ "$*" = "clone https://github.com/org/caffe-pylayer" ] && '
+    'set -- clone "$UPSTREAM" caffe-pylayer\nPATH=$OUR_PATH exec git "$@"',
+    "python": 'PYTHONPATH="$PYTHONPATH:$SITE" exec "$OUR_PYTHON" "$@"',  # where no Caffe is
     "python3": WITH_CAFFE + 'python3 "$@"',
     "caffe": WITH_CAFFE + 'caffe "$@"',
     "caffe-pylayer": WITH_CAFFE + 'python3 -m caffe_pylayer "$@"',
