@@ -30,6 +30,7 @@ from . import (
     sources,
 )
 from .net import CheckFailed
+from .standin import CaffeAborted, NotInStandin
 from .subject import (
     BATCHES,
     DRAWS,
@@ -45,7 +46,10 @@ from .weights import assert_same_or_advise, check_weights, move_weights
 
 RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
 STATE = "; for state that is kept on purpose say check(..., stateful=True)"
-STALE = "does it keep something of an earlier batch, such as what reshape made of it?"
+STALE = (
+    "does it keep something of an earlier batch, such as what reshape made of it, or "
+    "draw random numbers from elsewhere than numpy.random?"
+)
 ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
 MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
@@ -59,13 +63,22 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    loaded = net.load(
-        subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
-    )
+    text = text.encode("utf-8") + fragment.text
+    try:
+        loaded = net.load(subject.caffe, text, fragment.phase)
+    except Exception as error:
+        error.note = shapes_of(fragment.bottoms, arrays)
+        raise
     if len(loaded.params) and not wants_gradient(fragment):
         raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
         )
+
+
+def shapes_of(bottoms, arrays):
+    """Return a line that says what shapes the bottoms have, None without any."""
+    pairs = ["%s %s" % (name, a.shape) for name, a in zip(bottoms, arrays)]
+    return "bottoms: " + ", ".join(pairs) if pairs else None
 
 
 def unique_bottoms(fragment):
@@ -281,10 +294,8 @@ def check_gradient_of(subject, draw, batch):
             continue
         name = layer_net.variables[i]
         point = single.point(i, top_diffs, mistaken, (diffs[i], tops))
-        if subject.pictures and not draw:
-            layer = subject.fragment.layer.get("name")
-            numeric = gradient.numeric_gradient(point, subject.rng)
-            plot.save(subject.pictures, layer, name, diffs[i], numeric)
+        if not draw and batch in BATCHES:
+            save_picture(subject, name, draw, batch, point)
         try:
             found = gradient.check(point, subject.rng, lambda i=i: doubles.point(i))
         except gradient.NotMeasurable:
@@ -299,6 +310,7 @@ def check_gradient_of(subject, draw, batch):
             assert_repeats(
                 subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
             )
+        save_picture(subject, name, draw, batch, at, found.numeric)
         lines, constant = [], False
         if found.numeric is not None:
             case = diagnosis.Case(
@@ -331,6 +343,18 @@ def check_gradient_of(subject, draw, batch):
             if i < len(arrays) and known[i] is None:
                 check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
     return unmeasured
+
+
+def save_picture(subject, name, draw, batch, point, numeric=None):
+    """Write the picture of a gradient, if they are wanted, over one of another draw."""
+    if subject.pictures:
+        if numeric is None:
+            numeric = gradient.numeric_gradient(point, subject.rng)
+        layer = subject.fragment.layer.get("name")
+        drawn = "batch %d, draw %d, --seed=%d" % (batch, draw, subject.seed)
+        if batch not in BATCHES:
+            name += " batch %d" % batch
+        plot.save(subject.pictures, layer, name, drawn, point.diff, numeric)
 
 
 def check_ties(name, point, rng):
@@ -502,8 +526,8 @@ def said(words):
     """Put words before the message of what is raised."""
     try:
         yield
-    except Exception as error:
-        error.args = (words + str(error),)
+    except BaseException as error:
+        error.words = words  # an exception's own text may be made of anything
         raise
 
 
@@ -597,7 +621,7 @@ CHECKS = (
     ("batch", check_batch, has_bottoms, FAULT),
     ("batch_of_one", check_batch_of_one, has_bottoms, FAULT),
     ("test_phase", check_test_phase, works_in_both, FAULT),
-    ("sequence", sources.check_sequence, is_source, ADVICE),
+    ("sequence", sources.check_sequence, is_source, FAULT),
     (
         "phases",
         sources.check_phases,
@@ -656,7 +680,7 @@ def is_advice(name):
     return row_of(name)[3] is ADVICE
 
 
-def run(name, caffe, path, author, seeds, pictures=None):
+def run(name, caffe, path, author, seeds, pictures=None, shapes=None):
     """Run one check with each seed; return [outcome, why, advice].
 
     The outcome is pass, skip or fail, the advice a list of texts.
@@ -668,26 +692,30 @@ def run(name, caffe, path, author, seeds, pictures=None):
         author: the Author, what was given to `check`.
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
+        shapes: a function of caffe and the Fragment that returns those of a net for
+            the bottoms; without it they are make_bottoms' own.
     """
     function = row_of(name)[1]
     again, advised = "", []
     try:
         fragment = net.Fragment(path)
         import_layer(caffe, fragment)
+        of_net = shapes(caffe, fragment) if shapes else None
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            subject = Subject(caffe, fragment, author, seed, pictures)
+            subject = Subject(caffe, fragment, author, seed, pictures, of_net)
             try:
                 function(subject)
             finally:
-                advised += [text for text in subject.advice if text not in advised]
+                texts = [wrapped(again + text) for text in subject.advice]
+                advised += [text for text in texts if text not in advised]
     except KeyboardInterrupt:
         raise
-    except CheckSkipped as reason:
+    except (CheckSkipped, NotInStandin) as reason:
         return ["skip", str(reason), advised]
     except BaseException as error:
         why = wrapped(again + describe(error, os.path.dirname(path)))
-        if is_advice(name) and isinstance(error, CheckFailed):
+        if is_advice(name) and isinstance(error, (CheckFailed, CaffeAborted)):
             return ["pass", "", advised + [why]]
         return ["fail", why, advised]
     return ["pass", "", advised]
@@ -739,9 +767,10 @@ def import_layer(caffe, fragment):
 
 def describe(error, folder):
     """Return a message, with the author's lines that an exception came from."""
+    words = getattr(error, "words", "")
     if isinstance(error, CheckFailed):
-        return str(error)
-    lines = ["%s: %s" % (type(error).__name__, error)]
+        return words + str(error)
+    lines = ["%s: %s%s" % (type(error).__name__, words, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [
@@ -753,4 +782,5 @@ def describe(error, folder):
         lines.append(
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
-    return engine.with_hint("\n".join(lines))
+    note = getattr(error, "note", None)
+    return engine.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))

@@ -86,7 +86,7 @@ def running(engine, folder):
     path, writes = list(sys.path), sys.dont_write_bytecode
     names = [file[:-3] for file in os.listdir(folder) if file.endswith(".py")]
     shadowed = {name: sys.modules.pop(name, None) for name in names}
-    shadowed["caffe"] = sys.modules.get("caffe")
+    shadowed.update((name, sys.modules.get(name)) for name in standin.MODULES)
     if engine == "standin":
         standin.install()
     sys.path.insert(0, folder)

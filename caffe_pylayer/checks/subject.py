@@ -9,7 +9,7 @@ import random
 
 import numpy as np
 
-from . import engine, net, standin
+from . import engine, net, net_shapes, standin
 from .net import CheckFailed
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
@@ -35,17 +35,19 @@ Author = collections.namedtuple(
 class Subject(object):
     """The layer under test: its fragment, the engine, and what its author wrote.
 
-    `advice` is the list of what is no fault in Caffe, but worth a word.
+    `advice` is the list of what is no fault in Caffe, but worth a word. `shapes` are
+    those that a net has for the bottoms, None for those of make_bottoms.
     """
 
-    def __init__(self, caffe, fragment, author, seed, pictures=None):
+    def __init__(self, caffe, fragment, author, seed, pictures=None, shapes=None):
         self.caffe, self.fragment, self.author, self.seed = (
             caffe,
             fragment,
             author,
             seed,
         )
-        self.pictures, self.advice, self._made = pictures, [], {}
+        self.pictures, self.shapes, self.advice = pictures, shapes, []
+        self._made, self._own = {}, {}
         self.rng = np.random.RandomState(seed % 2**32)
 
     def advise(self, text):
@@ -60,9 +62,20 @@ class Subject(object):
         """
         if (batch, draw) not in self._made:
             rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
-            arrays = self.author.make_bottoms(rng, batch)
-            assert_list("make_bottoms", arrays, self.fragment.bottoms)
-            self._made[batch, draw] = [np.array(array, np.float32) for array in arrays]
+
+            def make():
+                arrays = self.author.make_bottoms(rng, batch)
+                assert_list("make_bottoms", arrays, self.fragment.bottoms)
+                made = [np.array(array, np.float32) for array in arrays]
+                own.append([array.shape for array in made])
+                return made
+
+            own = []
+            arrays = (
+                net_shapes.fitted(make, self.shapes, batch) if self.shapes else make()
+            )
+            self._made[batch, draw] = arrays
+            self._own[tuple(array.shape for array in arrays)] = own[0]
         return [array.copy() for array in self._made[batch, draw]]
 
     def expected(self, layer_net, arrays):
@@ -72,7 +85,7 @@ class Subject(object):
         """
         if self.author.expected_tops is None:
             return None
-        bottoms = [array.astype(np.float64) for array in arrays]
+        bottoms = self._as_author_made(arrays)
         tops = self.author.expected_tops(bottoms, self.params(layer_net))
         if tops is not None:
             assert_list("expected_tops", tops, self.fragment.tops)
@@ -85,11 +98,24 @@ class Subject(object):
         """
         if self.author.expected_diffs is None:
             return [None] * len(arrays)
-        bottoms = [array.astype(np.float64) for array in arrays]
+        bottoms = self._as_author_made(arrays)
         tops = [diff.astype(np.float64) for diff in top_diffs]
         diffs = self.author.expected_diffs(bottoms, self.params(layer_net), tops)
         assert_list("expected_diffs", diffs, self.fragment.bottoms)
-        return diffs
+        return [
+            diff if diff is None else reshaped(diff, array.shape)
+            for diff, array in zip(diffs, arrays)
+        ]
+
+    def _as_author_made(self, arrays):
+        """Return bottoms in float64, in make_bottoms' shapes where these have room."""
+        own = self._own.get(
+            tuple(array.shape for array in arrays), itertools.repeat(())
+        )
+        return [
+            reshaped(array.astype(np.float64), shape)
+            for array, shape in zip(arrays, own)
+        ]
 
     def params(self, layer_net):
         """Return the dict of param_str, with the layer's own defaults."""
@@ -241,6 +267,12 @@ def assert_written(name, diff, again, garbage, other):
             "Caffe does not clear it" % name
         )
     assert_same("backward depends on what was in the diff of", [name], [again], [diff])
+
+
+def reshaped(array, shape):
+    """Return an array in another shape, as it is where that has another size."""
+    array = np.asarray(array)
+    return array.reshape(shape) if array.size == np.prod(shape) else array
 
 
 def assert_list(function, arrays, names):

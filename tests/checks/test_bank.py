@@ -12,50 +12,18 @@ import pytest
 from support import bank
 from support.project import ENGINES
 
-# What does not pass yet, on one engine or both: issue 17 is not done.
-NOT_YET = {
-    "caffe_io",
-    "caffe_io: not halved",
-    "caffe_layers",
-    "caffe_layers: not halved",
-    "caffe_proto",
-    "caffe_proto_used",
-    "caffe_pycaffe",
-    "caffe_pycaffe: not halved",
-    "caffe_solvers",
-    "caffe_solvers: not halved",
-    "caffe_tools",
-    "caffe_tools: not halved",
-    "class_level_cache: of the data",
-    "loss_weight_in_its_fragment: refuses its own shapes",
-    "own_samples_for_each_rank: not reproducible",
-    "plain_data: same samples in both phases",
-    "prefetches_in_a_process: one batch too few",
-    "prefetches_in_a_thread: the worker has died",
-    "roidb: own generator",
-    "scores_of_a_net",
-    "scores_of_a_net: only for scores of one axis",
-}
-
 WHOLE = os.environ.get("BANK") == "whole"
 SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 
 
 def cases(planted_ones, engines):
-    """Return pytest's parameters: each with each of its engines, and what is expected of it."""
-    params = []
-    for planted in planted_ones:
-        for engine in engines(planted):
-            missing = sorted(planted.needed(engine))
-            reason = "issue 17, items " + ", ".join(map(str, missing))
-            marks = (
-                [pytest.mark.xfail(reason=reason)] if str(planted) in NOT_YET else []
-            )
-            params.append(
-                pytest.param(planted, engine, id=f"{planted}-{engine}", marks=marks)
-            )
-    return params
+    """Return pytest's parameters: each with each of its engines."""
+    return [
+        pytest.param(planted, engine, id=f"{planted}-{engine}")
+        for planted in planted_ones
+        for engine in engines(planted)
+    ]
 
 
 ON_BOTH = cases(RIGHT, lambda planted: ENGINES)
