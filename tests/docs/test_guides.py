@@ -267,7 +267,8 @@ def diagnoses():
     """Return the sentences that may stand below the table, by the function that says them."""
     here, source = functions("diagnosis.py"), (CHECKS / "diagnosis.py").read_text()
     table = re.search(r"^HYPOTHESES = \((.*?)\)$", source, re.M | re.S)[1]
-    nodes = [here[name] for name in (*re.findall(r"\w+", table), "times", "place")]
+    names = *re.findall(r"\w+", table), "times", "of_one_value", "of_some_indices"
+    nodes = [here[name] for name in names]
     nodes = [node for node in nodes if node.name != "top_diff"]
     nodes.append(functions("checks.py")["top_diff_mistakes"])
     return {node.name: sentences(node) for node in nodes}
