@@ -29,7 +29,7 @@ COLUMNS = [  # but that of files which cannot be read
 ]  # fmt: skip
 PAGE = "https://github.com/org/caffe-pylayer/blob/main/docs/audit.md"
 NOQA = re.compile(
-    rb"#\s*noqa(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?(?!\s*:)", re.I
+    rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?(?!\s*:)", re.I
 )
 MEANINGS = "".join(f"  {x.code}  {x.name:10}{x.text}\n" for x in FINDINGS)
 EXAMPLES = f"""findings, CPL1 wrong in Caffe and CPL2 house rules; docs/audit.md explains each:
@@ -54,7 +54,7 @@ class Audit:
     """The layers of a folder, the mark of each in each column, and all findings."""
 
     def __init__(self, folder):
-        self.layers, self.unparsable = folder.layers, folder.unparsable
+        self.folder = folder
         self.marks = [self.judge(layer) for layer in folder.layers]
         found = [x for _, findings in self.marks for x in findings]
         found += [x for x in folder.unparsable if not is_silenced(x)]
@@ -101,10 +101,10 @@ def is_silenced(finding):
 def as_text(audit):
     """A table with a mark for each layer and column, then the findings."""
     rows = [["layer", "file", *COLUMNS]]
-    for layer, marks in zip(audit.layers, audit.marks):
+    for layer, marks in zip(audit.folder.layers, audit.marks):
         place = f"{layer.source.path}:{layer.node.lineno}"
         rows.append([layer.name, place, *marks.values()])
-    for x in audit.unparsable:
+    for x in audit.folder.unparsable:
         rows.append([DASH, f"{x.path}:{x.line}", *QUESTION * len(COLUMNS)])
     if len(rows) == 1:
         return ["no Python layer here: no class that derives from caffe.Layer"]
@@ -118,7 +118,7 @@ def as_text(audit):
         printable(f"{x.path}:{x.line}: {x.code} {message(x)}") for x in audit.findings
     ]
     lines.append(
-        f"{len(audit.layers)} layers, {len(audit.findings)} findings: "
+        f"{len(audit.folder.layers)} layers, {len(audit.findings)} findings: "
         f"{audit.count(WRONG)} wrong in Caffe, {audit.count(RULE)} house rules"
     )
     return lines
@@ -127,7 +127,7 @@ def as_text(audit):
 def as_github(audit):
     """A workflow command for each finding, which GitHub shows at its line."""
     return [
-        f"::{level_of(x)} file={escaped(x.path, ':,')},line={x.line},"
+        f"::{level_of(x)} file={escaped(printable(x.path), ':,')},line={x.line},"
         f"title={x.code} {ROWS[x.code].name}::{escaped(message(x))}"
         for x in audit.findings
     ]
@@ -141,18 +141,16 @@ def as_json(audit):
             "line": x.node.lineno,
             "marks": marks,
         }
-        for x, marks in zip(audit.layers, audit.marks)
+        for x, marks in zip(audit.folder.layers, audit.marks)
     ]
     findings = [
         {"code": x.code, "name": ROWS[x.code].name, "level": ROWS[x.code].level,
          "path": printable(x.path), "line": x.line, "in": x.who, "text": printable(x.text)}
         for x in audit.findings
     ]  # fmt: skip
-    return [
-        json.dumps(
-            {"version": __version__, "layers": layers, "findings": findings}, indent=1
-        )
-    ]
+    return json.dumps(
+        {"version": __version__, "layers": layers, "findings": findings}, indent=1
+    ).splitlines()
 
 
 def as_sarif(audit):
@@ -191,7 +189,7 @@ def as_sarif(audit):
         "version": "2.1.0",
         "runs": [{"tool": {"driver": {**driver, "rules": rules}}, "results": results}],
     }
-    return [json.dumps(log, indent=1)]
+    return json.dumps(log, indent=1).splitlines()
 
 
 FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif, "github": as_github}

@@ -111,6 +111,13 @@ def unseen(layer):
     return QUESTION if layer.elsewhere else DASH
 
 
+def or_unseen(layer, findings, *methods):
+    """Return the findings; where there are none, whether the layer has what would have them."""
+    if findings or set(methods) <= set(layer.methods) or not layer.elsewhere:
+        return findings
+    return QUESTION
+
+
 def has_tests(layer):
     names, stem = (
         {layer.name} | {x.name for x in layer.derived},
@@ -258,7 +265,7 @@ def has_no_eval(layer):
             if better:
                 text = f"{name} runs whatever the text says: use {better}"
                 findings.append(layer.finding(function, node, text))
-    return findings or ([] if "setup" in layer.methods else unseen(layer))
+    return or_unseen(layer, findings, "setup")
 
 
 def uses_top_diff(layer):
@@ -366,7 +373,7 @@ def iterates(layer):
                     text = "blobs can be indexed but not iterated in pycaffe, it is a TypeError: "
                     text += f"write for i in range(len({whole(x)}))"
                     findings.append(layer.finding(function, x, text))
-    return sorted(set(findings))
+    return or_unseen(layer, sorted(set(findings)), "forward", "backward")
 
 
 def writes_unasked(layer):
@@ -626,11 +633,7 @@ def shapings(layer, *methods, maybe=False):
             shapes = name_of(call.func) in ("reshape", "reshape_like")
             if shapes and layer.part(function, of) == Part("top", BLOB):
                 yield function, call
-            elif (
-                maybe
-                and dotted(call.func) != "len"
-                and not layer.called(call)
-            ):
+            elif maybe and dotted(call.func) != "len" and not layer.called(call):
                 handed = [*call.args, *(x.value for x in call.keywords)]
                 if any(layer.part(function, x) in WHOLE_TOPS for x in handed):
                     yield function, call

@@ -282,10 +282,13 @@ class Layer:
         self.elsewhere = any(base.elsewhere for base in bases)
         self.folder = None  # where it was found
         self.parts = None  # see find_parts
+        self.reached = {}  # what reach returned, which many ask
 
     def looks_like_one(self):
-        """Whether it has all methods that Caffe calls."""
-        return len(list(self.caffe_methods(*SIGNATURES))) == len(SIGNATURES)
+        """Whether it has all methods that Caffe calls, and a name that a net may use."""
+        return self.name[0] != "_" and len(
+            list(self.caffe_methods(*SIGNATURES))
+        ) == len(SIGNATURES)
 
     def arguments(self, name):
         """Return how a method of Caffe calls its arguments, {"bottom": "bottom", ...}, or None."""
@@ -349,18 +352,18 @@ class Layer:
                         todo.append(callee)
 
     def reach(self, *names, walk=ast.walk):
-        """Return the functions of this file that run when these methods do, themselves first."""
-        found, todo = (
-            {},
-            [self.methods[x] for x in names or self.methods if x in self.methods],
-        )
-        for function in todo:
-            if function not in found:
-                found[function] = True
-                for node in walk(function):
-                    if isinstance(node, ast.Call):
-                        todo += self.called(node)
-        return list(found)
+        """Return the functions here that run when these methods do, themselves first."""
+        if (names, walk) not in self.reached:
+            found = {}
+            todo = [self.methods[x] for x in names or self.methods if x in self.methods]
+            for function in todo:
+                if function not in found:
+                    found[function] = True
+                    for node in walk(function):
+                        if isinstance(node, ast.Call):
+                            todo += self.called(node)
+            self.reached[names, walk] = list(found)
+        return list(self.reached[names, walk])
 
     def all_flows(self, function):
         """Yield names and the value they get: by assignment, as an argument, or f() by return."""
@@ -504,9 +507,12 @@ class Folder:
         self.layers = [x for x in self.layers if x.derives or x.node not in bases]
         for layer in self.layers:
             layer.folder = self
-            layer.derived = [
-                x for x in self.layers for y in x.bases if y.node is layer.node
-            ]
+            layer.derived = []
+        by_node = {layer.node: layer for layer in self.layers}
+        for layer in self.layers:
+            for base in layer.bases:
+                if base.node in by_node:
+                    by_node[base.node].derived.append(layer)
         names = {name for x in self.layers for name in (x.name, x.source.module[-1])}
         names = {name.encode(errors="surrogateescape") for name in names}
         self.tests = {}  # by path, Words, or None
