@@ -27,6 +27,7 @@ except ImportError as error:
     )
 
 from ..checks import engine, prototxt  # noqa: E402
+from .trace import import_layers  # noqa: E402
 
 EXAMPLES = """examples:
   caffe-pylayer train solver.prototxt                  in one process
@@ -34,18 +35,19 @@ EXAMPLES = """examples:
   mpirun -n 8 --host a:4,b:4 caffe-pylayer train solver.prototxt
   mpirun -n 4 caffe-pylayer train solver.prototxt --snapshot net_iter_500.solverstate
 
-Ctrl-C makes a snapshot and stops; SIGHUP, or under mpirun SIGUSR1, makes one and goes on.
+Ctrl-C makes a snapshot and stops, SIGHUP makes one and goes on, as in caffe train. To mpirun send
+SIGUSR2 to stop and SIGUSR1 to go on: after Ctrl-C it gives its processes only a second.
 """
 LAUNCHERS = (  # what mpirun tells a process: its rank, and its rank on this machine
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),  # Open MPI
     ("PMI_RANK", "MPI_LOCALRANKID"),  # MPICH and its relatives
     ("PMIX_RANK", "SLURM_LOCALID"),  # srun
 )
-SIGNALS = {  # mpirun makes SIGTERM of Ctrl-C, and passes SIGUSR1 on, but no SIGHUP
-    "stop": ("SIGINT", "SIGTERM"),
+SIGNALS = {  # mpirun makes SIGTERM of Ctrl-C, and passes on the SIGUSRs, but no SIGHUP
+    "stop": ("SIGINT", "SIGTERM", "SIGUSR2"),
     "snapshot": ("SIGHUP", "SIGUSR1"),
 }
-ONE_PROCESS = {"SIGTERM", "SIGUSR1"}  # which end it, as they end `caffe train`
+ALONE = ("SIGINT", "SIGHUP")  # those of `caffe train`
 FOR_TEST = "test_iter test_interval test_net test_net_param test_state".split()
 SAME_FOR_ALL = (
     "Input",
@@ -157,8 +159,6 @@ def describe():
     ours = os.path.splitext(__file__)[0]
     while frames and os.path.splitext(frames.tb_frame.f_code.co_filename)[0] == ours:
         frames = frames.tb_next
-    if frames is None and isinstance(error, ImportError):
-        return "%s: put the layer's folder on PYTHONPATH\n" % error
     lines = traceback.format_exception(kind, error, frames)
     return engine.with_hint("".join(lines).rstrip("\n")) + "\n"
 
@@ -228,6 +228,8 @@ class Run(object):
         self.caffe.set_solver_count(ranks.size)
         self.caffe.set_solver_rank(ranks.rank)
         self.caffe.set_multiprocess(ranks.size > 1)
+        for path in filter(None, [self.param.net, self.param.train_net]):
+            import_layers(self.caffe, path, self.caffe.TRAIN)
         self.solver = self.load()
         self.net = self.solver.net
         if arguments.snapshot:
@@ -313,7 +315,7 @@ class Run(object):
         solver.add_callback(self.on_start, self.on_gradients_ready)
         for names in SIGNALS.values():
             for name in names:
-                if ranks.comm is not None or name not in ONE_PROCESS:
+                if ranks.comm is not None or name in ALONE:
                     signal.signal(getattr(signal, name), self.on_signal)
         if ranks.size == 1:
             self.say("one process; for four: mpirun -n 4 caffe-pylayer train SOLVER")
