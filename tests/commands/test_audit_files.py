@@ -222,7 +222,8 @@ SOURCES = [path.read_bytes() for path in sorted(DATA.rglob("*.py.txt"))]
 SOURCES += [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*.py"))]
 NETS = [path.read_bytes() for path in sorted(DATA.rglob("*.prototxt.txt"))]
 WORDS = """( ) : ' \\" \\ lambda * self bottom top .diff .data [0] = += if print except for
-    class~A(A): { } 0777L ` await yield #~noqa: bound CPL203 #~coding:~utf-7 import~caffe Layer""".split()
+    class~A(A): { } 0777L ` await yield #~noqa: bound CPL203 #~coding:~utf-7 import~caffe
+    Layer""".split()
 PIECES = [x.replace("~", " ").encode() + y for x in WORDS for y in (b"", b" ", b"\n")]
 PIECES += [b"\n", b"\t", b"\0", b"\xe9", b"\x0c", b"\r", b'"' * 3]
 
