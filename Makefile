@@ -46,7 +46,7 @@ proof: $(VENV)/test
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k any
 
 bench: $(VENV)/test
-	scripts/with-caffe --setup
+	CAFFE_ALSO=python3-torch scripts/with-caffe --setup
 	$(VENV)/bin/python -B benchmarks/bench.py $(ARGS)
 
 audit: $(VENV)/new

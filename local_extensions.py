@@ -9,9 +9,12 @@ import json
 import os
 import re
 import shlex
+import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import click
+from jinja2.bccache import FileSystemBytecodeCache
 from jinja2.ext import Extension
 
 from needs_cookiecutter_2_6 import take_ours
@@ -26,7 +29,7 @@ from template_spec.answers import (
 )
 from template_spec.errors import AnswerError, refuse
 from template_spec.kinds import KINDS
-from template_spec.layout import filled, params_source, to_source
+from template_spec.layout import filled, net_spec, params_source, to_source
 from template_spec.literals import escaped, fence, markdown_text, to_json, to_markdown
 
 HERE = Path(__file__).resolve().parent
@@ -109,7 +112,8 @@ def version(_):
 
 FILTERS = (
     check, checked_name, class_name, command, default_count, escaped, fence, filled, key_types,
-    layer_spec, markdown_text, params_source, root, to_json, to_markdown, to_source, version,
+    layer_spec, markdown_text, net_spec, params_source, root, to_json, to_markdown,
+    to_source, version,
 )  # fmt: skip
 
 
@@ -118,6 +122,7 @@ class Answers(Extension):
 
     def __init__(self, environment):
         super().__init__(environment)
+        environment.bytecode_cache = cache_of_templates()
         take_ours()  # the next template may have others of these names
         for name, value in (
             *settings()["_jinja2_env_vars"].items(),
@@ -139,6 +144,15 @@ class Answers(Extension):
         if source not in own_templates():
             refuse_delimiters("an answer", source)
         return source
+
+
+@functools.lru_cache(maxsize=None)
+def cache_of_templates():
+    """Return where Jinja keeps compiled templates: beside what Python keeps of this module."""
+    folder = os.path.dirname(cache_from_source(__file__))
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    return FileSystemBytecodeCache(folder)
 
 
 @functools.lru_cache(maxsize=None)

@@ -54,7 +54,7 @@ def another(value):
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        return value * 2 + 1 if value != -1 else 0
+        return value * 2 + 1 if value != -1 else -2
     return None
 
 
@@ -84,24 +84,60 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """A sample of zeros and two equal samples give finite tops and diffs."""
-    fragment, batch = subject.fragment, BATCHES[0]
-    for i, name in enumerate(fragment.bottoms):
-        arrays = subject.bottoms(batch)
-        array = arrays[i]
-        if array.shape[:1] != (batch,) or not np.min(array) < 0 < np.max(array):
-            continue  # zeros are not for a bottom of one sign
-        for what, value in (("a sample of zeros", 0), ("two equal samples", array[1])):
-            changed = [a.copy() for a in arrays]
-            changed[i][0] = value
-            layer_net = subject.net(changed)
-            for kind, names, found in passes(subject, layer_net, changed):
-                for blob, values in zip(names, found):
-                    if not np.all(np.isfinite(values)):
-                        where = np.argwhere(~np.isfinite(values))[0]
-                        text = "%s in bottom %s: %s %s is %s at %s"
-                        number = values[tuple(where)], show(where)
-                        raise CheckFailed(text % ((what, name, kind, blob) + number))
+    """Zeros, equal samples and labels all of one value give finite tops and diffs.
+
+    Raises CheckFailed where zeros or such labels give no finite top, such as 0 / 0, and
+    advises of the rest. A layer may refuse them, zeros with a ValueError.
+    """
+    for what, arrays, refusal, hint in edges(subject):
+        try:
+            found = not_finite(subject, arrays)
+        except refusal:
+            continue
+        if found:
+            kind, text = found
+            text = "%s: %s" % (what, text)
+            if kind == "top" and hint:
+                raise CheckFailed(text + hint)
+            subject.advise(text)
+
+
+def edges(subject):
+    """Yield words, bottoms with values at which layers break, how they may be refused.
+
+    And a hint for those at which a top must be finite.
+    """
+    batch = BATCHES[0]
+    for i, name in enumerate(subject.fragment.bottoms):
+        array = subject.bottoms(batch)[i]
+        if array.shape[:1] != (batch,):
+            continue
+        cases = []
+        if np.min(array) < 0 < np.max(array):  # zeros are not for a bottom of one sign
+            hint = ": is an eps forgotten?"
+            cases.append(("a sample of zeros", 0, 0, ValueError, hint))
+            cases.append(("two equal samples", 0, array[1], ValueError, ""))
+        if np.all(array == np.round(array)):  # labels, or indices of something
+            hint = ": does it divide by their number?"
+            for value in (np.min(array), np.max(array)):
+                what = "all elements %g" % value
+                cases.append((what, Ellipsis, value, Exception, hint))
+        for what, where, value, refusal, hint in cases:
+            arrays = subject.bottoms(batch)
+            arrays[i][where] = value
+            yield "%s in bottom %s" % (what, name), arrays, refusal, hint
+
+
+def not_finite(subject, arrays):
+    """Return a word and a text for what forward, then backward, gives that is not."""
+    layer_net = subject.net(arrays)
+    for kind, names, found in passes(subject, layer_net, arrays):
+        for blob, values in zip(names, found):
+            if not np.all(np.isfinite(values)):
+                where = np.argwhere(~np.isfinite(values))[0]
+                place = values[tuple(where)], show(where)
+                return kind, "%s %s is %s at %s" % ((kind, blob) + place)
+    return None
 
 
 def passes(subject, layer_net, arrays):

@@ -8,6 +8,7 @@ to which fragments it applies.
 """
 
 import contextlib
+import functools
 import importlib
 import itertools
 import os
@@ -26,10 +27,11 @@ from . import (
     gradient,
     net,
     plot,
+    reached,
     sources,
 )
 from .net import CheckFailed
-from .standin import CaffeAborted
+from .standin import CaffeAborted, NotInStandin
 from .subject import (
     BATCHES,
     DRAWS,
@@ -37,11 +39,21 @@ from .subject import (
     TABLE_ROWS,
     CheckSkipped,
     Subject,
+    all_equal,
     assert_same,
     show,
 )
-from .weights import check_weights, move_weights
+from .weights import assert_same_or_advise, check_weights, move_weights
 
+RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
+STATE = "; for state that is kept on purpose say check(..., stateful=True)"
+STALE = (
+    "does it keep something of an earlier batch, such as what reshape made of it, or "
+    "draw random numbers from elsewhere than numpy.random?"
+)
+ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
+REPEATS = 4  # of forward at the end: what it counts may show late
+MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
 
@@ -53,13 +65,22 @@ def check_load(subject):
         for blob, array in zip(unique_bottoms(fragment), arrays)
     )
     subject.reseed()
-    loaded = net.load(
-        subject.caffe, text.encode("utf-8") + fragment.text, fragment.phase
-    )
+    text = text.encode("utf-8") + fragment.text
+    try:
+        loaded = net.load(subject.caffe, text, fragment.phase)
+    except Exception as error:
+        error.note = shapes_of(fragment.bottoms, arrays)
+        raise
     if len(loaded.params) and not wants_gradient(fragment):
         raise CheckSkipped(
             "it has weights that no check looks at: write a param { } for each"
         )
+
+
+def shapes_of(bottoms, arrays):
+    """Return a line that says what shapes the bottoms have, None without any."""
+    pairs = ["%s %s" % (name, a.shape) for name, a in zip(bottoms, arrays)]
+    return "bottoms: " + ", ".join(pairs) if pairs else None
 
 
 def unique_bottoms(fragment):
@@ -100,9 +121,8 @@ def check_forward_of(subject, arrays, others):
         ("forward of a second net of the same layer", other_net),
     ):
         found = subject.forward(run, arrays)
-        assert_same(
-            what + " gave another top for the same bottoms:", run.tops, found, first
-        )
+        text = what + " gave another top for the same bottoms:"
+        assert_repeats(subject, text, run.tops, found, first)
         subject.forward(layer_net, others)
     what = (
         "forward after one on other bottoms of the same shape gave another top than "
@@ -123,6 +143,12 @@ def check_forward_of(subject, arrays, others):
             gradient_before,
         )
     assert_keeps_loss_weight(subject, layer_net, arrays)
+
+
+def assert_repeats(subject, *arguments):
+    """Call assert_same; what may make a pass give something else stands below."""
+    hint = RANDOM if subject.author.stateful else RANDOM + STATE
+    assert_same_or_advise(hint, *arguments)
 
 
 def assert_keeps_loss_weight(subject, layer_net, arrays):
@@ -154,7 +180,8 @@ def check_batch(subject):
         fresh = subject.net(arrays)
         what = "after batch %d, at batch %d, " % (before, batch)
         tops = subject.forward(fresh, arrays)
-        assert_same(
+        assert_same_or_advise(
+            STALE,
             what + "another top than in a new net",
             fresh.tops,
             subject.forward(layer_net, arrays),
@@ -162,7 +189,8 @@ def check_batch(subject):
         )
         if any(subject.fragment.wanted):
             diffs = subject.top_diffs(tops), subject.diffs_like(arrays)
-            assert_same(
+            assert_same_or_advise(
+                STALE,
                 what + "another gradient than in a new net, of",
                 fresh.variables,
                 layer_net.backward(*diffs),
@@ -211,41 +239,64 @@ def assert_close(what, name, found, expected, columns):
 
 def check_gradient(subject):
     """Backward gives the slopes of forward, for each wanted bottom and each weight."""
-    unmeasured = []
-    for draw in range(DRAWS):
-        unmeasured += check_gradient_of(subject, draw, BATCHES[draw % len(BATCHES)])
+    unmeasured, draws = [], draws_of(subject)
+    for draw in draws:
+        batch = BATCHES[draw % len(BATCHES)]
+        first = draw == draws[0]
+        whole = first or len(draws) == DRAWS and draw < len(BATCHES)
+        unmeasured += check_gradient_of(subject, draw, batch, first, whole)
     for name in unmeasured:
-        if unmeasured.count(name) == DRAWS:
+        if unmeasured.count(name) == len(draws):
             raise CheckSkipped(
-                "the gradient of %s cannot be measured: forward has a kink at each of "
-                "its elements; let make_bottoms give other values" % name
+                "the gradient of %s cannot be measured: forward jumps or bends near "
+                "each of its elements, or values so large hide its changes in float32; "
+                "let make_bottoms give others, of about 1" % name
             )
 
 
-def check_gradient_of(subject, draw, batch):
-    """Check the gradients at one draw of bottoms; return names that have only kinks."""
+def draws_of(subject):
+    """Return the draws of bottoms that show all: large ones show as much in fewer."""
+    if is_large(subject.bottoms(BATCHES[0])):
+        return (1, 2)  # two batch sizes, weights off their initial values
+    return range(DRAWS)
+
+
+def is_large(arrays):
+    return sum(array.size for array in arrays) > MANY_ELEMENTS
+
+
+def check_gradient_of(subject, draw, batch, first=True, whole=True):
+    """Check the gradients at one draw of bottoms; return names that have only kinks.
+
+    A picture is of the first draw. What values matter little for, such as whether
+    backward overwrites, is looked at where the check is to be whole.
+    """
     unmeasured = []
     arrays = subject.bottoms(batch, draw)
     layer_net = subject.net(arrays)
     if draw:
-        move_weights(layer_net, subject.rng)
+        move_weights(subject, layer_net, arrays)
     tops = subject.forward(layer_net, arrays)
     assert_same_tops(subject, layer_net, arrays, tops)
     data = layer_net.bottom_data()
     assert_same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
     top_diffs = subject.top_diffs(tops, draw)
     others = [np.float32(-0.7) * diff for diff in top_diffs]
-    diffs = subject.backward(layer_net, top_diffs, arrays)
+    diffs = subject.backward(layer_net, top_diffs, arrays, whole)
     after, what = layer_net.bottom_data(), "backward changed the data of bottom"
     assert_same(what, layer_net.bottoms, after, data, EXACT)
-    mistakes = [
-        top_diff_mistakes(layer_net.tops, tops, given) for given in (top_diffs, others)
-    ]
-    texts = [text for text, _ in mistakes[0]]
-    mistaken = [taken for pairs in mistakes for _, taken in pairs]
-    values = arrays + [weight.data.copy() for weight in layer_net.weights]
+
+    def mistakes(given):
+        return top_diff_mistakes(subject.fragment, tops, given)
+
+    def mistaken():
+        pairs = mistakes(top_diffs) + mistakes(others)
+        return [taken for _, taken in pairs]
+
     checked = subject.checked(layer_net)
-    doubles = doubles_of(subject, layer_net, arrays, top_diffs, mistaken)
+    single = double.Passes(subject, layer_net, arrays)
+    arguments = subject, layer_net, arrays, tops, top_diffs, mistaken
+    doubles = double.Doubles(*arguments)
     known = subject.expected_diffs(layer_net, arrays, top_diffs)
     for i in checked:
         if i < len(arrays) and known[i] is not None:
@@ -257,113 +308,136 @@ def check_gradient_of(subject, draw, batch):
                 ("backward", "expected"),
             )
             continue
-        name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
-        point = gradient.Point(
-            run, values[i], diffs[i], tops, top_diffs, subject.rng, mistaken
-        )
-        if subject.pictures and not draw:
-            layer = subject.fragment.layer.get("name")
-            numeric = gradient.numeric_gradient(point, subject.rng)
-            plot.save(subject.pictures, layer, name, diffs[i], numeric)
+        name = layer_net.variables[i]
+        point = single.point(i, top_diffs, mistaken, (diffs[i], tops))
+        if first and batch in BATCHES:
+            save_picture(subject, name, draw, batch, point)
         try:
-            found = gradient.check(point, subject.rng, doubles(i))
+            found = gradient.check(
+                point, subject.rng, functools.partial(doubles.point, i)
+            )
         except gradient.NotMeasurable:
             unmeasured.append(name)
             found = None
-        assert_same_tops(subject, layer_net, arrays, tops)
         if not found:
             continue
-        lines = [gradient_table(name, found)]
+        at, value = found.point, found.point.bottom.astype(found.point.dtype)
+        assert_same_tops(subject, layer_net, arrays, tops)
+        for other in filter(None, (at, doubles.point(i))):
+            found_again = other.run(other.bottom.astype(other.dtype))
+            assert_repeats(
+                subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
+            )
+        save_picture(subject, name, draw, batch, at, found.numeric)
+        lines, constant = [], False
         if found.numeric is not None:
-            subject.forward(layer_net, arrays)
-            again = layer_net.backward(others, subject.diffs_like(arrays))[i]
-            rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
-            numbers = numbers_of(subject.fragment, batch, values[i])
-            case = diagnosis.Case(diffs[i], again, found, texts, rest, numbers)
-            lines += diagnosis.explain(case)
-            if not np.any(np.nan_to_num(found.numeric)):
-                lines[1:] = [
-                    "small changes change nothing: all slopes of forward are 0"
-                ]
+            case = diagnosis.Case(
+                at.diff,
+                at.backward(value, others)[0],
+                found,
+                [text for text, _ in mistakes(top_diffs)],
+                [(layer_net.variables[j], diffs[j]) for j in checked if j != i],
+                numbers_of(subject.fragment, batch, value),
+                [
+                    (blob, array)
+                    for j, (blob, array) in enumerate(zip(layer_net.bottoms, arrays))
+                    if j != i
+                ],
+                functools.partial(is_constant, at.run, value),
+                functools.partial(factor_at_another_batch, subject, draw, batch, i),
+            )
+            lines, constant = diagnosis.explain(case), diagnosis.constant(case)
         if i in layer_net.in_place:
             lines.append("in place backward sees the top's data, not the bottom's")
-        whole = np.all(values[i] == np.round(values[i]))
+        whole = np.all(value == np.round(value)) and not np.any(diffs[i])
         if len(arrays) > 1 and i < len(arrays) and whole:
             text = "%s holds whole numbers; labels want propagate_down: false"
             lines.append(text % name)
+        lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
+    for _ in range(1 if is_large(arrays) else REPEATS):
+        assert_same_tops(subject, layer_net, arrays, tops)
+    if whole and batch in BATCHES:
+        for i in checked:
+            if i < len(arrays) and known[i] is None:
+                check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
     return unmeasured
 
 
-def doubles_of(subject, layer_net, arrays, top_diffs, others):
-    """Return a function of i: one that returns the Point of variable i in float64.
+def save_picture(subject, name, draw, batch, point, numeric=None):
+    """Write the picture of a gradient, if they are wanted, over one of another draw."""
+    if subject.pictures:
+        if numeric is None:
+            numeric = gradient.numeric_gradient(point, subject.rng)
+        layer = subject.fragment.layer.get("name")
+        drawn = "batch %d, draw %d, --seed=%d" % (batch, draw, subject.seed)
+        if batch not in BATCHES:
+            name += " batch %d" % batch
+        plot.save(subject.pictures, layer, name, drawn, point.diff, numeric)
 
-    Or None, where the layer does not run in float64 on the stand-in.
+
+def check_ties(name, point, rng):
+    """Raise CheckFailed if the gradient is wrong where elements are equal."""
+    slope = point and gradient.wrong_at_ties(point, rng)
+    if slope:
+        raise CheckFailed(
+            "the gradient of %s is wrong where elements are equal (ties): %.6g instead "
+            "of %.6g along a direction that keeps them equal"
+            % (name, slope.analytic, slope.numeric)
+        )
+
+
+def is_constant(run, array, indices):
+    """Whether no top changes where one of these elements does, a little."""
+    size, tops, changes = gradient.step_sizes(array), run(array), 0
+    for index in indices:
+        moved = array.copy()
+        moved[index] += 1e-3 * size[index]
+        changes += not all_equal(run(moved), tops)
+    return 5 * changes <= len(indices)  # one of five may be at a kink
+
+
+def factor_at_another_batch(subject, draw, batch, i):
+    """Return by which factor a diff is wrong at another batch size, and the numbers.
+
+    None where that cannot be told.
     """
-    made = []
-
-    def layer():
-        if not made:
-            try:
-                weights = layer_net.values()
-                made.append(double.DoubleLayer(subject, arrays, weights, top_diffs))
-            except (Exception, CaffeAborted):
-                made.append(None)
-        return made[0]
-
-    def point_of(i):
-        def point():
-            it = layer()
-            if it is None:
-                return None
-            values = it.arrays + [weight.data.copy() for weight in it.net.weights]
-            run = forward_of(it, it.net, it.arrays, i)
-            return gradient.Point(
-                run, values[i], it.diffs[i], it.tops, it.top_diffs, subject.rng, others
-            )
-
-        return point
-
-    return point_of
+    batch = BATCHES[1] if batch != BATCHES[1] else BATCHES[0]
+    arrays = subject.bottoms(batch, draw)
+    layer_net = subject.net(arrays)
+    tops = subject.forward(layer_net, arrays)
+    top_diffs = subject.top_diffs(tops, draw)
+    diff = layer_net.backward(top_diffs, subject.diffs_like(arrays))[i]
+    point = double.Doubles(subject, layer_net, arrays, tops, top_diffs, list).point(i)
+    if point is None:
+        single = double.Passes(subject, layer_net, arrays)
+        point = single.point(i, top_diffs, list, (diff, tops))
+    numeric = gradient.numeric_gradient(point, subject.rng)
+    factor = diagnosis.factor_of(point.diff, numeric)
+    return factor and (factor, numbers_of(subject.fragment, batch, point.bottom))
 
 
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
-    what = (
-        "the gradient cannot be measured (for state that is kept on purpose say "
-        "check(..., stateful=True)): the same bottoms gave another top"
-    )
-    assert_same(what, layer_net.tops, subject.forward(layer_net, arrays), tops)
+    again = subject.forward(layer_net, arrays)
+    assert_repeats(subject, ANOTHER_TOP, layer_net.tops, again, tops)
 
 
-def forward_of(subject, layer_net, arrays, i):
-    """Return forward as a function of variable i alone: a bottom, or a weight."""
-
-    def of_bottom(array):
-        return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
-
-    def of_weight(array):
-        weight = layer_net.weights[i - len(arrays)]
-        before = weight.data.copy()
-        weight.data[...] = array
-        tops = subject.forward(layer_net, arrays)
-        weight.data[...] = before
-        return tops
-
-    return of_bottom if i < len(arrays) else of_weight
-
-
-def top_diff_mistakes(names, tops, top_diffs):
+def top_diff_mistakes(fragment, tops, top_diffs):
     """Return pairs (text, arrays): what may be taken for the top diffs by mistake."""
+    given = [fragment.gets_diff(j) for j in range(len(tops))]
     found = [
         ("the top's diff is ignored: it is right for a top diff of ones", np.ones_like),
         ("the top's diff is squared", np.square),
         ("it uses the absolute value of the top's diff", np.abs),
     ]
-    found = [(text, [change(diff) for diff in top_diffs]) for text, change in found]
+    found = [
+        (text, [change(diff) * is_given for diff, is_given in zip(top_diffs, given)])
+        for text, change in found
+    ]
     found.append(("it uses the top's data instead of its diff", tops))
     if 1 < len(tops) <= MOST_COMBINATIONS:
-        for forgotten, name in enumerate(names):
+        for forgotten, name in enumerate(fragment.tops):
             others = [diff * (j != forgotten) for j, diff in enumerate(top_diffs)]
             found.append(("the diff of top %s is forgotten" % name, others))
     return found
@@ -396,19 +470,20 @@ def numbers_of(fragment, batch, array):
     return [(name, abs(float(n))) for name, n in numbers if n not in (0, 1, -1)]
 
 
-def gradient_table(name, found):
-    """Return the message for a wrong gradient."""
+def gradient_table(name, found, constant=False):
+    """Return the message for a wrong gradient; what is constant has the slope 0."""
     lines = ["the gradient of %s is wrong: %s" % (name, found.count)]
     lines.append(
         "  %-16s %13s %13s %11s %8s"
         % ("index", "backward", "measured", "error", "ratio")
     )
     for index, slope in found.rows[:TABLE_ROWS]:
-        ratio = slope.analytic / slope.numeric if slope.numeric else np.inf
+        numeric = 0.0 if constant else slope.numeric
+        ratio = slope.analytic / numeric if numeric else np.inf
         where = "direction" if index is None else show(index)
         lines.append(
             "  %-16s %13.6g %13.6g %11.3g %8.4g"
-            % (where, slope.analytic, slope.numeric, -slope.residual, ratio)
+            % (where, slope.analytic, numeric, -slope.residual, ratio)
         )
     return "\n".join(lines)
 
@@ -470,8 +545,8 @@ def said(words):
     """Put words before the message of what is raised."""
     try:
         yield
-    except Exception as error:
-        error.args = (words + str(error),)
+    except BaseException as error:
+        error.words = words  # an exception's own text may be made of anything
         raise
 
 
@@ -565,7 +640,7 @@ CHECKS = (
     ("batch", check_batch, has_bottoms, FAULT),
     ("batch_of_one", check_batch_of_one, has_bottoms, FAULT),
     ("test_phase", check_test_phase, works_in_both, FAULT),
-    ("sequence", sources.check_sequence, is_source, ADVICE),
+    ("sequence", sources.check_sequence, is_source, FAULT),
     (
         "phases",
         sources.check_phases,
@@ -596,7 +671,8 @@ CHECKS = (
     ),
     ("weights", check_weights, has_weights, FAULT),
     ("samples", advice.check_samples, has_bottoms, ADVICE),
-    ("edges", advice.check_edges, has_bottoms, ADVICE),
+    ("edges", advice.check_edges, has_bottoms, FAULT),
+    ("lines", reached.check_lines, has_bottoms, ADVICE),
     ("counts", advice.check_counts, always, ADVICE),
     ("param_str", advice.check_param_str, has_keys, ADVICE),
     ("keys", advice.check_keys, has_keys, ADVICE),
@@ -623,7 +699,7 @@ def is_advice(name):
     return row_of(name)[3] is ADVICE
 
 
-def run(name, caffe, path, author, seeds, pictures=None):
+def run(name, caffe, path, author, seeds, pictures=None, shapes=None):
     """Run one check with each seed; return [outcome, why, advice].
 
     The outcome is pass, skip or fail, the advice a list of texts.
@@ -635,26 +711,30 @@ def run(name, caffe, path, author, seeds, pictures=None):
         author: the Author, what was given to `check`.
         seeds: a sequence of ints.
         pictures: the folder for pictures of the gradients, if they are wanted.
+        shapes: a function of caffe and the Fragment that returns those of a net for
+            the bottoms; without it they are make_bottoms' own.
     """
     function = row_of(name)[1]
     again, advised = "", []
     try:
         fragment = net.Fragment(path)
         import_layer(caffe, fragment)
+        of_net = shapes(caffe, fragment) if shapes else None
         for seed in seeds:
             again = "with --seed=%d: " % seed if len(seeds) > 1 else ""
-            subject = Subject(caffe, fragment, author, seed, pictures)
+            subject = Subject(caffe, fragment, author, seed, pictures, of_net)
             try:
                 function(subject)
             finally:
-                advised += [text for text in subject.advice if text not in advised]
+                texts = [wrapped(again + text) for text in subject.advice]
+                advised += [text for text in texts if text not in advised]
     except KeyboardInterrupt:
         raise
-    except CheckSkipped as reason:
+    except (CheckSkipped, NotInStandin) as reason:
         return ["skip", str(reason), advised]
     except BaseException as error:
         why = wrapped(again + describe(error, os.path.dirname(path)))
-        if is_advice(name) and isinstance(error, CheckFailed):
+        if is_advice(name) and isinstance(error, (CheckFailed, CaffeAborted)):
             return ["pass", "", advised + [why]]
         return ["fail", why, advised]
     return ["pass", "", advised]
@@ -706,9 +786,10 @@ def import_layer(caffe, fragment):
 
 def describe(error, folder):
     """Return a message, with the author's lines that an exception came from."""
+    words = getattr(error, "words", "")
     if isinstance(error, CheckFailed):
-        return str(error)
-    lines = ["%s: %s" % (type(error).__name__, error)]
+        return words + str(error)
+    lines = ["%s: %s%s" % (type(error).__name__, words, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [
@@ -720,4 +801,5 @@ def describe(error, folder):
         lines.append(
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
-    return engine.with_hint("\n".join(lines))
+    note = getattr(error, "note", None)
+    return engine.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))

@@ -16,8 +16,13 @@ HINTS = (  # what Caffe says, and what to do
     ("Check failed: data_", SHAPES),
     ("Check failed: diff_", SHAPES),
     (
-        "to_python (by-value)",
+        "converter found for C++ type: caffe::Blob<float>*",
         "bottom and top cannot be iterated: use range(len(bottom))",
+    ),
+    (
+        "No to_python (by-value) converter",
+        "this Caffe was built with another Boost.Python than the one that it loads: "
+        "build pycaffe again, or take Caffe and Boost from one source",
     ),
     (
         "Invalid index type",
@@ -81,7 +86,7 @@ def running(engine, folder):
     path, writes = list(sys.path), sys.dont_write_bytecode
     names = [file[:-3] for file in os.listdir(folder) if file.endswith(".py")]
     shadowed = {name: sys.modules.pop(name, None) for name in names}
-    shadowed["caffe"] = sys.modules.get("caffe")
+    shadowed.update((name, sys.modules.get(name)) for name in standin.MODULES)
     if engine == "standin":
         standin.install()
     sys.path.insert(0, folder)

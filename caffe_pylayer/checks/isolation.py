@@ -24,6 +24,7 @@ HEADER = struct.Struct(">Q")  # the length of the result comes before it
 PAUSE = 0.05  # seconds between looks at a child that says nothing
 GRACE = 0.5  # seconds that a child has to write down where it stands
 REASON = re.compile(r"F\d{4} .*\] |.*(Check failed|Error parsing|already exists)")
+THREAD = re.compile(r"(Current thread|Thread) 0x.* \(most recent call first\):")
 STOOD = re.compile(r'  File "(.*)", line (\d+) in (.*)')
 
 
@@ -134,7 +135,9 @@ def _end_group(child, reap):
 
 def _stood(lines, folder):
     """Return where in the layer's folder a child stood, by the lines of its log."""
-    found = [match.groups() for match in map(STOOD.match, lines) if match]
+    threads = [i for i, line in enumerate(lines) if THREAD.match(line)]
+    last = lines[threads[-1] :] if threads else []  # the first thread, where it began
+    found = [match.groups() for match in map(STOOD.match, last) if match]
     here = os.path.dirname(os.path.abspath(__file__))
     for path, line, function in found:
         path = os.path.abspath(path)

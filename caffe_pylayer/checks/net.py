@@ -28,7 +28,7 @@ class Fragment(object):
 
     `layer` is its prototxt.Message, `python` that of python_param; `bottoms` and `tops`
     are names, `wanted` says for each bottom whether it gets a gradient, `phase` is 0
-    for TRAIN and 1 for TEST, `params` the dict in param_str.
+    for TRAIN and 1 for TEST, `params` the dict in param_str, be it JSON, Python or YAML.
     """
 
     def __init__(self, path):
@@ -87,9 +87,28 @@ class Fragment(object):
         return layer
 
 
+def _parse_yaml(text):
+    import yaml  # it is there where a layer reads YAML
+
+    return yaml.safe_load(text)
+
+
+def _write_yaml(params):
+    import yaml
+
+    return yaml.safe_dump(params, default_flow_style=False)
+
+
+FORMATS = (
+    (json.loads, json.dumps),
+    (ast.literal_eval, repr),
+    (_parse_yaml, _write_yaml),
+)
+
+
 def _parse_params(text):
     """Return the dict in a param_str, or {}, and a function that writes such a text."""
-    for parse, write in ((json.loads, json.dumps), (ast.literal_eval, repr)):
+    for parse, write in FORMATS:
         try:
             params = parse(text)
         except Exception:

@@ -39,6 +39,13 @@ OPTIONS = (
         },
     ),
     (
+        "--bottoms-from",
+        {
+            "metavar": "NET.prototxt",
+            "help": "give the layer bottoms of the shapes that it gets in this net",
+        },
+    ),
+    (
         "--gradient-plot",
         {"metavar": "DIR", "help": "write a picture of each gradient into DIR"},
     ),
@@ -69,10 +76,13 @@ def is_taken(parser, option):
 def pytest_configure(config):
     if number(config, "--seeds", 1) < 1:
         raise pytest.UsageError("expected --seeds of 1 or more")
+    net_file = config.getoption("--bottoms-from", None)
+    if net_file and not os.path.isfile(net_file):
+        raise pytest.UsageError("--bottoms-from: there is no file %s" % net_file)
     pictures = config.getoption("--gradient-plot", None)
     if pictures:
         try:
-            importlib.import_module("matplotlib")
+            importlib.import_module("matplotlib.backends.backend_agg")
             if not os.path.isdir(pictures):
                 os.makedirs(pictures)
         except (ImportError, OSError) as error:
@@ -137,7 +147,7 @@ def fragment(test_file):
 @pytest.fixture
 def check(request):
     """A function of make_bottoms and expected_tops that runs one check on the layer."""
-    from . import checks, engine, isolation, subject
+    from . import checks, engine, isolation, net_shapes, subject
 
     name, config = request.param, request.config
     kind, why = config.caffe_engine
@@ -145,6 +155,8 @@ def check(request):
     first = number(config, "--seed", 0)
     seeds = range(first, first + number(config, "--seeds", 1))
     pictures = config.getoption("--gradient-plot", None)
+    net_file = config.getoption("--bottoms-from", None)
+    known = config.__dict__.setdefault("caffe_shapes", {})
     not_run = config.__dict__.setdefault("caffe_not_run", {})
     seconds = config.getoption("--timeout", None) or SECONDS
 
@@ -171,20 +183,30 @@ def check(request):
             make_bottoms, expected_tops, expected_diffs, stateful, one_solver, prepare
         )
 
+        def shapes(caffe, fragment):
+            if fragment.bottoms and not known.get(path):
+                known[path] = net_shapes.bottom_shapes(caffe, net_file, fragment)
+            return known.get(path)
+
         def verdict():
             with engine.running(kind, os.path.dirname(path)) as caffe:
-                return checks.run(name, caffe, path, author, seeds, pictures)
+                of_net = shapes if net_file else None
+                return [
+                    checks.run(name, caffe, path, author, seeds, pictures, of_net),
+                    known.get(path),
+                ]
 
         if kind is None:
             pytest.fail(why, pytrace=False)
         if path in not_run:
             pytest.skip("not run: the layer %s, see [%s]" % not_run[path])
         try:
-            outcome, text, advice = isolation.run_in_child(
+            (outcome, text, advice), known[path] = isolation.run_in_child(
                 verdict, seconds, os.path.dirname(path)
             )
         except isolation.ChildEnded as error:
-            outcome, text, advice = "fail", engine.with_hint(str(error)), []
+            outcome, advice = "fail", []
+            text = engine.with_hint("the check %s: %s" % (name, error))
             if checks.is_advice(name):
                 outcome, advice = "pass", [text]
             if isinstance(error, isolation.TookTooLong):

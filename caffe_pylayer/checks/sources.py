@@ -7,19 +7,27 @@ import contextlib
 from .net import CheckFailed
 from .subject import EXACT, CheckSkipped, all_equal, assert_same
 
+RANDOM = "draw from numpy.random, or from a generator with a seed"
+RANKS = "use caffe.solver_rank() and solver_count(), or say check(..., one_solver=True)"
+
 
 def check_sequence(subject):
-    """Every new net gives the same tops, forward after forward."""
+    """Forward after forward works; that each net gives the same tops is for advice."""
     layer, _, epoch = subject.epoch()
     first = subject.sequence(2 * epoch + 1, layer=layer)
     nets = [subject.net([], layer=layer) for _ in range(2)]
     for step, tops in enumerate(first):
         what = (
-            "forward %d of a second net gave something else than that of the first:"
-            % step
+            "forward %d of a second net gave something else than that of the first "
+            "(%s):" % (step, RANDOM)
         )
         for other in nets:
-            assert_same(what, other.tops, subject.forward(other, []), tops, EXACT)
+            found = subject.forward(other, [])
+            try:
+                assert_same(what, other.tops, found, tops, EXACT)
+            except CheckFailed as error:
+                subject.advise(str(error))
+                return
 
 
 def check_phases(subject):
@@ -60,15 +68,15 @@ def check_ranks(subject):
     for count in (2, 3):
         rounds = epoch // count
         for rank in range(count):
+            length = 2 * rounds if size else rounds
             with solver(subject.caffe, rank, count):
-                batches = subject.sequence(2 * rounds if size else rounds, layer=layer)
+                batches = sequence_of_solver(subject, length, layer, rank, count)
             for k, tops in enumerate(batches):
                 index = k // rounds * epoch + k % rounds * count + rank
                 what = (
                     "forward %d of rank %d of %d is not batch %d of one solver alone "
-                    "(use caffe.solver_rank() and solver_count(), or say "
-                    "check(..., one_solver=True)):"
                 )
+                what += "(" + RANKS + "):"
                 assert_same(
                     what % (k, rank, count, index),
                     subject.fragment.tops,
@@ -77,6 +85,16 @@ def check_ranks(subject):
                     EXACT,
                     ("rank", "alone"),
                 )
+
+
+def sequence_of_solver(subject, length, layer, rank, count):
+    """Return the tops of a solver's forwards; CheckFailed where the layer fails."""
+    try:
+        return subject.sequence(length, layer=layer)
+    except (Exception, SystemExit) as error:
+        text = "it fails as rank %d of %d (%s): %s: %s"
+        kind = type(error).__name__
+        raise CheckFailed(text % (rank, count, RANKS, kind, error))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from . import prototxt
+from . import caffe_names, prototxt
+from .caffe_names import CaffeAborted, NotInStandin
 
 __version__ = "stand-in"
 TRAIN, TEST = 0, 1
@@ -51,10 +52,6 @@ FIELDS = {  # of each message, by type; others, such as loss_param, are not look
     "shape": {"number": "dim"},
 }
 OLD_SHAPE = ("num", "channels", "height", "width")
-
-
-class CaffeAborted(BaseException):
-    """Where real Caffe would end the process; no `except Exception` stops it."""
 
 
 def _require(condition, message):
@@ -294,7 +291,7 @@ class Net(object):
             weights, phase, level = phase, level, 0
             _check_file(weights)
         if level or stages:
-            raise NotImplementedError("the stand-in knows no level and no stages")
+            raise NotInStandin("caffe.Net with level or stages")
         _check_file(network_file)
         try:
             net = prototxt.load(network_file)
@@ -315,9 +312,9 @@ class Net(object):
             _check_file(weights)
             self.copy_from(weights)
 
-    @property
-    def layers(self):
-        return [node.layer for node in self._nodes]
+    layers = property(lambda self: [node.layer for node in self._nodes])
+    _layer_names = property(lambda self: [node.name for node in self._nodes])
+    layer_dict = property(lambda self: OrderedDict(zip(self._layer_names, self.layers)))
 
     def save(self, path):
         layers = []
@@ -375,12 +372,16 @@ class Net(object):
         for node in self._nodes:
             node.layer.reshape(node.bottoms, node.tops)
 
-    def forward(self):
+    def forward(self, *args, **kwargs):
+        if args or kwargs:
+            raise NotInStandin("caffe.Net.forward with arguments")
         for node in self._nodes:
             node.layer.reshape(node.bottoms, node.tops)
             node.layer.forward(node.bottoms, node.tops)
 
-    def backward(self):
+    def backward(self, *args, **kwargs):
+        if args or kwargs:
+            raise NotInStandin("caffe.Net.backward with arguments")
         for node in reversed(self._nodes):
             if node.needs_backward:
                 node.layer.backward(node.tops, list(node.propagate_down), node.bottoms)
@@ -465,7 +466,8 @@ def _make_layer(message):
         layer.param_str = param.get("param_str", "")
         return layer
     layers = {"Input": _Input, "Parameter": _Parameter, "Power": _Power}
-    _require(kind in layers, "Unknown layer type: %s" % kind)
+    if kind not in layers:
+        raise NotInStandin("a layer of type %s" % kind)
     return layers[kind](message)
 
 
@@ -517,13 +519,19 @@ def set_solver_rank(rank):
     _solver["rank"] = rank
 
 
+def has_nccl():
+    return False
+
+
 def _ignore(*args):
-    """Settings that mean nothing here: modes, devices, Caffe's own random numbers."""
+    """Settings that mean nothing here: modes, devices, logs, random numbers."""
 
 
 set_mode_cpu = set_mode_gpu = set_device = set_random_seed = set_multiprocess = _ignore
+log = init_log = _ignore
+MODULES = caffe_names.modules(sys.modules[__name__])
 
 
 def install():
-    """Put the stand-in where `import caffe` finds it."""
-    sys.modules["caffe"] = sys.modules[__name__]
+    """Put the stand-in where `import caffe` and `import caffe.io` find it."""
+    sys.modules.update(MODULES)

@@ -9,7 +9,8 @@ import random
 
 import numpy as np
 
-from . import engine, net, standin
+from . import engine, net, net_shapes, standin
+from .gradient import signs
 from .net import CheckFailed
 
 BATCHES = (4, 7, 2)  # the first, a larger and a smaller one
@@ -35,17 +36,19 @@ Author = collections.namedtuple(
 class Subject(object):
     """The layer under test: its fragment, the engine, and what its author wrote.
 
-    `advice` is the list of what is no fault in Caffe, but worth a word.
+    `advice` is the list of what is no fault in Caffe, but worth a word. `shapes` are
+    those that a net has for the bottoms, None for those of make_bottoms.
     """
 
-    def __init__(self, caffe, fragment, author, seed, pictures=None):
+    def __init__(self, caffe, fragment, author, seed, pictures=None, shapes=None):
         self.caffe, self.fragment, self.author, self.seed = (
             caffe,
             fragment,
             author,
             seed,
         )
-        self.pictures, self.advice, self._made = pictures, [], {}
+        self.pictures, self.shapes, self.advice = pictures, shapes, []
+        self._made, self._own = {}, {}
         self.rng = np.random.RandomState(seed % 2**32)
 
     def advise(self, text):
@@ -60,9 +63,20 @@ class Subject(object):
         """
         if (batch, draw) not in self._made:
             rng = np.random.RandomState((self.seed * 1000003 + draw) % 2**32)
-            arrays = self.author.make_bottoms(rng, batch)
-            assert_list("make_bottoms", arrays, self.fragment.bottoms)
-            self._made[batch, draw] = [np.array(array, np.float32) for array in arrays]
+
+            def make():
+                arrays = self.author.make_bottoms(rng, batch)
+                assert_list("make_bottoms", arrays, self.fragment.bottoms)
+                made = [np.array(array, np.float32) for array in arrays]
+                own.append([array.shape for array in made])
+                return made
+
+            own = []
+            arrays = (
+                net_shapes.fitted(make, self.shapes, batch) if self.shapes else make()
+            )
+            self._made[batch, draw] = arrays
+            self._own[tuple(array.shape for array in arrays)] = own[0]
         return [array.copy() for array in self._made[batch, draw]]
 
     def expected(self, layer_net, arrays):
@@ -72,7 +86,7 @@ class Subject(object):
         """
         if self.author.expected_tops is None:
             return None
-        bottoms = [array.astype(np.float64) for array in arrays]
+        bottoms = self._as_author_made(arrays)
         tops = self.author.expected_tops(bottoms, self.params(layer_net))
         if tops is not None:
             assert_list("expected_tops", tops, self.fragment.tops)
@@ -85,11 +99,24 @@ class Subject(object):
         """
         if self.author.expected_diffs is None:
             return [None] * len(arrays)
-        bottoms = [array.astype(np.float64) for array in arrays]
+        bottoms = self._as_author_made(arrays)
         tops = [diff.astype(np.float64) for diff in top_diffs]
         diffs = self.author.expected_diffs(bottoms, self.params(layer_net), tops)
         assert_list("expected_diffs", diffs, self.fragment.bottoms)
-        return diffs
+        return [
+            diff if diff is None else reshaped(diff, array.shape)
+            for diff, array in zip(diffs, arrays)
+        ]
+
+    def _as_author_made(self, arrays):
+        """Return bottoms in float64, in make_bottoms' shapes where these have room."""
+        own = self._own.get(
+            tuple(array.shape for array in arrays), itertools.repeat(())
+        )
+        return [
+            reshaped(array.astype(np.float64), shape)
+            for array, shape in zip(arrays, own)
+        ]
 
     def params(self, layer_net):
         """Return the dict of param_str, with the layer's own defaults."""
@@ -147,8 +174,7 @@ class Subject(object):
     def diffs_like(self, arrays):
         """Return random diffs between 0.5 and 1.5 of either sign."""
         return [
-            self.rng.uniform(0.5, 1.5, array.shape)
-            * self.rng.choice([-1, 1], array.shape)
+            self.rng.uniform(0.5, 1.5, array.shape) * signs(self.rng, array.shape)
             for array in arrays
         ]
 
@@ -170,22 +196,24 @@ class Subject(object):
         wanted = self.fragment.wanted + [True] * len(layer_net.weights)
         return [i for i, flag in enumerate(wanted) if flag]
 
-    def backward(self, layer_net, top_diffs, arrays):
-        """Return the diffs of all variables, once they are known to be well defined.
+    def backward(self, layer_net, top_diffs, arrays, whole=True):
+        """Return the diffs of all variables, in a whole check known to be well defined.
 
         Backward must give the same twice, write each diff of a wanted bottom, whatever
         was in it, and add to those of weights, over which Caffe sums (iter_size).
         Raises CheckFailed where it does not.
         """
-        garbage, other = self.diffs_like(arrays), self.diffs_like(arrays)
-        bottoms = len(arrays)
+        garbage, bottoms = self.diffs_like(arrays), len(arrays)
 
         def after_forward(top_diffs, bottom_diffs, weight_diffs=None):
             self.forward(layer_net, arrays)  # Caffe runs one before every backward
             return layer_net.backward(top_diffs, bottom_diffs, weight_diffs)
 
         diffs = after_forward(top_diffs, garbage)
+        if not whole:
+            return diffs
         other_top_diffs = self.diffs_like(top_diffs)
+        other = self.diffs_like(arrays)
         second = after_forward(other_top_diffs, other)
         again = after_forward(top_diffs, garbage)
         what = "backward run again gave another diff of"
@@ -225,11 +253,14 @@ def assert_written(name, diff, again, garbage, other):
     """Raise CheckFailed unless a diff was written, both times, over what was in it."""
     left = (diff == garbage.astype(np.float32)) & (again == other.astype(np.float32))
     if np.any(left):
-        raise CheckFailed(
+        text = (
             "backward left %d of %d elements of the diff of %s as they were, "
             "such as %s: it must write them all"
-            % (np.sum(left), left.size, name, show(np.argwhere(left)[0]))
         )
+        if np.all(left):
+            text += ", or the prototxt say propagate_down: false, as for labels"
+        first = show(np.argwhere(left)[0])
+        raise CheckFailed(text % (np.sum(left), left.size, name, first))
     if not np.allclose(again, diff) and np.allclose(
         again - diff, other - garbage, 1e-3, 1e-3
     ):
@@ -238,6 +269,12 @@ def assert_written(name, diff, again, garbage, other):
             "Caffe does not clear it" % name
         )
     assert_same("backward depends on what was in the diff of", [name], [again], [diff])
+
+
+def reshaped(array, shape):
+    """Return an array in another shape, as it is where that has another size."""
+    array = np.asarray(array)
+    return array.reshape(shape) if array.size == np.prod(shape) else array
 
 
 def assert_list(function, arrays, names):
@@ -268,6 +305,8 @@ def assert_same(
     for name, left, right, limit in zip(
         names, found, expected, tolerances or itertools.repeat(None)
     ):
+        if np.array_equal(left, right):
+            continue
         left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
         if left.shape != right.shape:
             raise CheckFailed(

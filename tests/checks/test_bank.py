@@ -12,87 +12,18 @@ import pytest
 from support import bank
 from support.project import ENGINES
 
-# What does not pass yet, on one engine or both: issue 17 is not done.
-NOT_YET = {
-    "argmax: to the best",
-    "caffe_io",
-    "caffe_io: not halved",
-    "caffe_layers",
-    "caffe_layers: not halved",
-    "caffe_proto",
-    "caffe_proto_used",
-    "caffe_pycaffe",
-    "caffe_pycaffe: not halved",
-    "caffe_solvers",
-    "caffe_solvers: not halved",
-    "caffe_tools",
-    "caffe_tools: not halved",
-    "class_level_cache: of the data",
-    "cube: in place",
-    "dropout: typo in TEST",
-    "focal_with_ignored: ignore_label unused",
-    "focal_with_ignored: labels that never are the ignored one",
-    "ignores_255: also where it ignores",
-    "label_with_force_backward: aborts",
-    "label_with_force_backward: label without propagate_down",
-    "labels_one_by_one: squeezed",
-    "loss_and_worst: top diff ignored",
-    "loss_weight_in_its_fragment: refuses its own shapes",
-    "mask_and_count: mask forgotten in backward",
-    "max_pool_by_mask: every tie gets all of it",
-    "median",
-    "normalize_with_eps: eps forgotten",
-    "one_solver: nothing said of it",
-    "own_samples_for_each_rank: not reproducible",
-    "plain_data: same samples in both phases",
-    "prefetches_in_a_process: one batch too few",
-    "prefetches_in_a_thread: the worker has died",
-    "relu_in_place: clears the diff first",
-    "roidb: own generator",
-    "root_of_a_weight",
-    "running_mean: crashes in TEST",
-    "scores_of_a_net",
-    "scores_of_a_net: only for scores of one axis",
-    "sigmoid_in_place: from the bottom's data",
-    "softmax_lead_12: twice",
-    "softmax_lead_16: sign",
-    "softmax_lead_20",
-    "softmax_lead_40",
-    "sort_with_ties",
-    "sort_with_ties: twice",
-    "straight_through: nothing said of it",
-    "takes_any_keys: scale never read",
-    "temperature_4: temperature forgotten",
-    "threshold: passes the diff on",
-    "two_branches: never far",
-    "warms_up: nothing said of it",
-    "weighs_by_frequency: kept for the shape",
-    "weighs_by_frequency: made in reshape, for the shape",
-    "weight_from_0_to_1",
-    "weight_from_0_to_1: b is added",
-    "weighted_mean_of_labels: no positives",
-    "whole_valued_scores: twice",
-}
-
 WHOLE = os.environ.get("BANK") == "whole"
 SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 
 
 def cases(planted_ones, engines):
-    """Return pytest's parameters: each with each of its engines, and what is expected of it."""
-    params = []
-    for planted in planted_ones:
-        for engine in engines(planted):
-            missing = sorted(planted.needed(engine))
-            reason = "issue 17, items " + ", ".join(map(str, missing))
-            marks = (
-                [pytest.mark.xfail(reason=reason)] if str(planted) in NOT_YET else []
-            )
-            params.append(
-                pytest.param(planted, engine, id=f"{planted}-{engine}", marks=marks)
-            )
-    return params
+    """Return pytest's parameters: each with each of its engines."""
+    return [
+        pytest.param(planted, engine, id=f"{planted}-{engine}")
+        for planted in planted_ones
+        for engine in engines(planted)
+    ]
 
 
 ON_BOTH = cases(RIGHT, lambda planted: ENGINES)

@@ -148,11 +148,12 @@ def test_long_expressions(part, tmp_path):
         assert "ScaleLayer" in marks(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["class A%d(A%d): pass", "a%d = a%d"])
 def test_long_chains(line, tmp_path):
     """Of base classes and of names, in the order of the file and against it."""
     for order in (1, -1):
-        lines = [line % (i + 1, i) for i in range(1200)][::order]
+        lines = [line % (i + 1, i) for i in range(1100)][::order]
         text = "import caffe\nclass A0(caffe.Layer):\n    def forward(self, a0, top):\n        "
         if line.startswith("class"):
             text += "list(a0)\n" + "\n".join(lines)

@@ -3,10 +3,12 @@
 With that argument of the numpy stand-in, otherwise of real Caffe.
 """
 
+import importlib
 import os
 import shutil
 import sys
 import tempfile
+import types
 
 import numpy as np
 
@@ -381,7 +383,33 @@ def weights():
         ends(name, lambda: load(A + python("Weighted", rest)))  # noqa: B023
 
 
+MODULES = """caffe caffe._caffe caffe.pycaffe caffe.io caffe.net_spec caffe.proto
+    caffe.proto.caffe_pb2 caffe.classifier caffe.detector caffe.draw caffe.coord_map""".split()
+# What these modules import from elsewhere, and nobody from them.
+FOREIGN = """Counter OrderedDict division enum_type_wrapper izip_longest protobuf pydot
+    six""".split()
+
+
+def names():
+    """Print all public names of pycaffe: of modules, then of the classes that layers meet."""
+    sys.modules.setdefault("pydot", types.ModuleType("pydot"))  # for caffe.draw
+    modules = [importlib.import_module(name) for name in MODULES]
+    for where, module in zip(MODULES, modules):
+        for name in dir(module):
+            if not name.startswith("_") and name not in FOREIGN:
+                print(where, name)
+    classes = "Layer Blob RawBlobVec BlobVec IntVec".split()
+    things = [(name, getattr(caffe._caffe, name)) for name in classes]
+    for kind, thing in things + [("Net", load(A))]:
+        for name in dir(thing):
+            if not name.startswith("_"):
+                print(kind, name)
+
+
 def main():
+    print("== names")
+    names()
+
     print("== the layer's view")
     net = load(A + W + python("Describes", "loss_weight: 2.5", bottoms="aw"))
     net.forward()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from caffe_pylayer.checks import caffe_names, standin
 from support.project import PROJECT
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
@@ -46,6 +47,44 @@ def test_standin_behaves_like_caffe(seen, section):
     assert standin[section] == real[section]
 
 
+def test_standin_has_every_public_name_of_pycaffe(seen):
+    real, found = [set(engine["names"]) for engine in seen]
+    assert len(real) > 250
+    assert sorted(real - found) == []
+    table = {
+        f"{module} {name}"
+        for module, names in caffe_names.MODULES.items()
+        for name in names.split()
+        if not name.startswith("_")
+    }
+    assert sorted(table - real) == []
+
+
+USES = {  # of what the stand-in lacks: how a layer would use it
+    "caffe.io.load_image": lambda caffe: caffe.io.load_image("cat.jpg"),
+    "caffe.proto.caffe_pb2.Datum": lambda caffe: caffe.proto.caffe_pb2.Datum(),
+    "caffe.proto.caffe_pb2.Datum.FromString": (
+        lambda caffe: caffe.proto.caffe_pb2.Datum.FromString(b"")
+    ),
+    "caffe.layers.Pooling": lambda caffe: caffe.layers.Pooling(),
+    "caffe.params.Pooling.MAX": lambda caffe: list(caffe.params.Pooling.MAX),
+    "caffe.SGDSolver": lambda caffe: type("Mine", (caffe.SGDSolver,), {})("s.prototxt"),
+    "caffe.Net.inputs": lambda caffe: caffe.Net.inputs[0],
+    "caffe.coord_map.PASS_THROUGH_LAYERS": (
+        lambda caffe: len(caffe.coord_map.PASS_THROUGH_LAYERS)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_what_the_standin_cannot_do_says_so_when_used(name):
+    with pytest.raises(standin.NotInStandin) as error:
+        USES[name](standin)
+    assert str(error.value) == (
+        f"the stand-in cannot do {name}: use real Caffe, --caffe=real"
+    )
+
+
 def test_script_covers_all_sections(seen):
     assert list(seen[0]) == list(seen[1])
-    assert len(seen[0]) == 9
+    assert len(seen[0]) == 10

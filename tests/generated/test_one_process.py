@@ -43,9 +43,10 @@ def run(tmp_path):
     (folder.parent / "cookiecutter.json").write_text(settings)
     (tmp_path / "home").mkdir()
 
-    def run(script, ours=PROJECT, **environment):
-        environment = {**os.environ, "HOME": str(tmp_path / "home"), **environment}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    def run(script, ours=PROJECT, **given):
+        environment = {**os.environ, "HOME": str(tmp_path / "home"), **given}
+        if "PYTHONDONTWRITEBYTECODE" not in given:
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
         done = subprocess.run(
             [sys.executable, "-c", f"OURS = {str(ours)!r}\n{BEGIN}\n{script}"],
             cwd=tmp_path,
@@ -166,3 +167,20 @@ def test_the_hook_runs_no_module_from_the_folder_for_temporary_files(
     done = run(script, TMPDIR=str(tmp_path / "tmp"))  # the second removes old checks
     assert done.stdout.count("/my_layer' && ") == 2  # quoted by shlex
     assert not (tmp_path / "tmp" / "executed").exists()
+
+
+def test_compiled_templates_are_kept_where_python_keeps_modules(run, tmp_path):
+    script = "import os; ours(OUT); print(sorted(os.listdir(OUT + '/my_layer')))"
+    kept = tmp_path / "kept"
+
+    def compiled(out, **environment):
+        run(f"OUT = {out!r}\n{script}", PYTHONPYCACHEPREFIX=str(kept), **environment)
+        return {path: path.stat().st_mtime_ns for path in kept.rglob("*.cache")}
+
+    assert not compiled("no", PYTHONDONTWRITEBYTECODE="1")
+    compiled("first")  # Python makes the folder, Jinja finds it
+    assert (files := compiled("second")) and compiled("third") == files
+    for path in (tmp_path / "no" / "my_layer").rglob("*.*"):
+        for other in ("second", "third"):
+            same = tmp_path / other / path.relative_to(tmp_path / "no")
+            assert path.read_bytes() == same.read_bytes()

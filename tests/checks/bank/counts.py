@@ -154,7 +154,7 @@ class Power(caffe.Layer):
                 "scale never read",
                 "params.get('scale', 1)",
                 "0.3",
-                "param_str --strict",
+                "keys --strict",
                 "scale.*other values change nothing",
                 2,
             ),

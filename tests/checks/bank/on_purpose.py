@@ -332,7 +332,7 @@ class HingeLoss(caffe.Layer):
                 "aborts",
                 "bottom[1].diff[...] = 0",
                 "raise Exception('cannot backpropagate to label')",
-                "propagate_down --strict",
+                "force_backward --strict",
                 "force_backward",
                 11,
             ),
