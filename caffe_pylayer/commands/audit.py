@@ -55,29 +55,30 @@ class Audit:
 
     def __init__(self, folder):
         self.folder = folder
-        self.marks = [self.judge(layer) for layer in folder.layers]
+        self.marks = [judge(layer) for layer in folder.layers]
         found = [x for _, findings in self.marks for x in findings]
         found += [x for x in folder.unparsable if not is_silenced(folder, x)]
         self.findings = list(dict.fromkeys(found))
         self.marks = [marks for marks, _ in self.marks]
 
-    def judge(self, layer):
-        """Return the marks of a layer by column, and its findings that no comment silences."""
-        results, findings = {name: [] for name in COLUMNS}, []
-        for row in FINDINGS:
-            if row.function:
-                found = row.function(layer)
-                if not isinstance(found, str):
-                    found = [x._replace(code=row.code) for x in found]
-                    found = [x for x in found if not is_silenced(layer.folder, x)]
-                    findings += found
-                    found = mark_of(row) if found else TICK
-                results[row.name].append(found)
-        order = [CROSS, ADVICE, QUESTION, TICK, DASH]
-        return {x: min(y, key=order.index) for x, y in results.items()}, findings
-
     def count(self, level):
         return sum(ROWS[x.code].level is level for x in self.findings)
+
+
+def judge(layer):
+    """Return the marks of a layer by column, and its findings that no comment silences."""
+    results, findings = {name: [] for name in COLUMNS}, []
+    for row in FINDINGS:
+        if row.function:
+            found = row.function(layer)
+            if not isinstance(found, str):
+                found = [x._replace(code=row.code) for x in found]
+                found = [x for x in found if not is_silenced(layer.folder, x)]
+                findings += found
+                found = mark_of(row) if found else TICK
+            results[row.name].append(found)
+    order = [CROSS, ADVICE, QUESTION, TICK, DASH]
+    return {x: min(y, key=order.index) for x, y in results.items()}, findings
 
 
 def mark_of(row):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayer.commands.audit import COLUMNS, ROWS, Audit, Folder
+from caffe_pylayer.commands.audit import COLUMNS, ROWS, Folder, judge
 from caffe_pylayer.commands.findings import WRONG
 from checks import mutants
 from support.audited import RIGHT, audit, marks, write
@@ -119,6 +119,7 @@ LEAVES_BOTTOM = (
     "x = bottom[0].data; x = x - 1; x -= 1",
     "x = bottom[0].data; y = x; x = x * 2; x -= 1",
     "x = bottom[0].data[bottom[0].data > 0]; x -= 1",
+    "x = bottom[0].data; x = x[x > 0]; x -= 1",
     "keep = [0]; x = bottom[0].data[keep]; x -= 1",
     "x = bottom[0].data[0, 0, 0, 0] * 1; x -= 1",
     "x = top[0].data; x -= 1",
@@ -527,7 +528,7 @@ def edited(folder, name, old, new):
 def found(folder, name):
     """Return the findings of the layer of this name."""
     (layer,) = [x for x in Folder(str(folder)).layers if x.name == name]
-    return Audit.judge(None, layer)[1]
+    return judge(layer)[1]
 
 
 def mark(folder, name, column):
