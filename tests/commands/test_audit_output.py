@@ -376,6 +376,17 @@ def test_the_page_shows_two_for_each():
     assert [x[0] for x in EXAMPLES] == list(ROWS)
 
 
+def test_the_page_counts_the_files_of_python_2():
+    refused = 0
+    for path in LAYERS:
+        try:
+            ast.parse(path.read_bytes())
+        except SyntaxError:
+            refused += 1
+    assert (len(LAYERS), refused) == (11, 5)
+    assert "Of the eleven files" in PAGE and "five are Python 2" in PAGE
+
+
 # The command
 
 
