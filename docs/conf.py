@@ -10,7 +10,16 @@ from pygments.lexers.special import TextLexer
 from sphinx.search.en import SearchEnglish
 
 PAGES = {
-    "Guides": ["loss", "loss.zh", "data", "gradient", "gradient.zh", "team", "caffe"],
+    "Guides": [
+        "loss",
+        "loss.zh",
+        "data",
+        "gradient",
+        "gradient.zh",
+        "team",
+        "audit",
+        "caffe",
+    ],
     "Project": [
         "reference",
         "README <../README>",

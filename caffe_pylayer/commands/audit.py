@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from .. import __version__
 from .findings import DASH, FINDINGS, QUESTION, RULE, WRONG
-from .python_layers import Folder, Unparsable, read
+from .python_layers import Folder
 
 TICK, CROSS, ADVICE = "✓", "✗", "!"
 ASCII = {TICK: "+", CROSS: "x"}
@@ -55,42 +55,39 @@ class Audit:
 
     def __init__(self, folder):
         self.folder = folder
-        self.marks = [self.judge(layer) for layer in folder.layers]
+        self.marks = [judge(layer) for layer in folder.layers]
         found = [x for _, findings in self.marks for x in findings]
-        found += [x for x in folder.unparsable if not is_silenced(x)]
+        found += [x for x in folder.unparsable if not is_silenced(folder, x)]
         self.findings = list(dict.fromkeys(found))
         self.marks = [marks for marks, _ in self.marks]
 
-    def judge(self, layer):
-        """Return the marks of a layer by column, and its findings that no comment silences."""
-        results, findings = {name: [] for name in COLUMNS}, []
-        for row in FINDINGS:
-            if row.function:
-                found = row.function(layer)
-                if not isinstance(found, str):
-                    found = [x._replace(code=row.code) for x in found]
-                    found = [x for x in found if not is_silenced(x)]
-                    findings += found
-                    found = mark_of(row) if found else TICK
-                results[row.name].append(found)
-        order = [CROSS, ADVICE, QUESTION, TICK, DASH]
-        return {x: min(y, key=order.index) for x, y in results.items()}, findings
-
     def count(self, level):
         return sum(ROWS[x.code].level is level for x in self.findings)
+
+
+def judge(layer):
+    """Return the marks of a layer by column, and its findings that no comment silences."""
+    results, findings = {name: [] for name in COLUMNS}, []
+    for row in FINDINGS:
+        if row.function:
+            found = row.function(layer)
+            if not isinstance(found, str):
+                found = [x._replace(code=row.code) for x in found]
+                found = [x for x in found if not is_silenced(layer.folder, x)]
+                findings += found
+                found = mark_of(row) if found else TICK
+            results[row.name].append(found)
+    order = [CROSS, ADVICE, QUESTION, TICK, DASH]
+    return {x: min(y, key=order.index) for x, y in results.items()}, findings
 
 
 def mark_of(row):
     return CROSS if row.level is WRONG else ADVICE
 
 
-def is_silenced(finding):
+def is_silenced(folder, finding):
     """Whether the line of a finding has a comment # noqa, or # noqa: with the finding's code."""
-    try:
-        lines = re.split(rb"\r\n|\r|\n", read(finding.path))
-    except Unparsable:
-        return False
-    match = NOQA.search(lines[finding.line - 1]) if finding.line <= len(lines) else None
+    match = NOQA.search(folder.line(finding.path, finding.line))
     codes = match and re.split(rb"[,\s]+", (match[1] or finding.code.encode()).upper())
     return bool(match) and finding.code.encode() in codes
 

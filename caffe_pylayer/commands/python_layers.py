@@ -398,7 +398,8 @@ class Layer:
                 if isinstance(node, ast.Call) and name_of(node.func) in ("get", "pop"):
                     of = getattr(node.func, "value", None)
                     key, value = [*node.args, None, None][:2]
-                if is_text(key) and words_of(of) in whole:
+                parsed = isinstance(of, ast.Call) and "param_str" in words(of)
+                if is_text(key) and (words_of(of) in whole or parsed):
                     if found.get(key.value, "") == "":
                         found[key.value] = default(value)
         return found
@@ -487,6 +488,7 @@ class Folder:
 
     def __init__(self, folder):
         self.sources, self.fragments, self.unparsable = [], [], []
+        self.lines = {}  # of files with findings, by path
         self.modules = {}  # of all Python files, as tuples of their parts, by the last of these
         self.rest = {}  # of Python files that say nothing of caffe.Layer: words, by path
         tests = []
@@ -601,6 +603,15 @@ class Folder:
                         self.fragments.append(
                             Fragment(path, line, module, str(layer), message)
                         )
+
+    def line(self, path, number):
+        """Return a line of a file, as bytes; none where it cannot be read."""
+        if path not in self.lines:
+            try:
+                self.lines[path] = re.split(rb"\r\n|\r|\n", read(path))
+            except Unparsable:
+                self.lines[path] = []
+        return b"".join(self.lines[path][number - 1 : number])
 
     def resolve(self, name):
         """Return the modules under the folder that Python may import by a name."""

@@ -148,11 +148,12 @@ def test_long_expressions(part, tmp_path):
         assert "ScaleLayer" in marks(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["class A%d(A%d): pass", "a%d = a%d"])
 def test_long_chains(line, tmp_path):
     """Of base classes and of names, in the order of the file and against it."""
     for order in (1, -1):
-        lines = [line % (i + 1, i) for i in range(1200)][::order]
+        lines = [line % (i + 1, i) for i in range(1100)][::order]
         text = "import caffe\nclass A0(caffe.Layer):\n    def forward(self, a0, top):\n        "
         if line.startswith("class"):
             text += "list(a0)\n" + "\n".join(lines)
@@ -222,7 +223,8 @@ SOURCES = [path.read_bytes() for path in sorted(DATA.rglob("*.py.txt"))]
 SOURCES += [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*.py"))]
 NETS = [path.read_bytes() for path in sorted(DATA.rglob("*.prototxt.txt"))]
 WORDS = """( ) : ' \\" \\ lambda * self bottom top .diff .data [0] = += if print except for
-    class~A(A): { } 0777L ` await yield #~noqa: bound CPL203 #~coding:~utf-7 import~caffe Layer""".split()
+    class~A(A): { } 0777L ` await yield #~noqa: bound CPL203 #~coding:~utf-7 import~caffe
+    Layer""".split()
 PIECES = [x.replace("~", " ").encode() + y for x in WORDS for y in (b"", b" ", b"\n")]
 PIECES += [b"\n", b"\t", b"\0", b"\xe9", b"\x0c", b"\r", b'"' * 3]
 
@@ -242,7 +244,7 @@ def mutated(draw, sources):
 
 
 # FUZZ=5000, as in `make proof`, is how many damaged files each of these tests tries.
-CASES = int(os.environ.get("FUZZ") or 150)
+CASES = int(os.environ.get("FUZZ") or 100)
 FUZZ = settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
 
 

@@ -250,10 +250,11 @@ def test_table(said, tmp_path, monkeypatch):
 class OldLayer(caffe.Layer):
     def setup(self, bottom, top):
         params = eval(self.param_str)
+        self.root = json.loads(self.param_str)["root"]
         self.read(params)
         self.seed = params.pop("seed", None)
     def read(self, given):
-        print given["root"], given.get("mean", (1, 2.5)), given.get("size", SIZE)
+        print given.get("mean", (1, 2.5)), given.get("size", SIZE)
 """
     new = 'import caffe\nPARAMS = {"gamma": 2.0, "names": list, "mode": "a|b"}\n'
     new += "class NewLayer(caffe.Layer): pass\n"
@@ -269,7 +270,7 @@ class OldLayer(caffe.Layer):
         "| [NewLayer](new.py) |  |  |  | `gamma=2.0`, `names: list`, `mode='a\\|b'` |",
         "| [ScaleLayer](scale.py) | Multiplies by a \\| b. | x | y | `scale` |",
         "| [OldLayer](my%20layers/old.py) |  |  |  | "
-        "`seed=None`, `root`, `mean=(1, 2.5)`, `size: SIZE` |",
+        "`root`, `seed=None`, `mean=(1, 2.5)`, `size: SIZE` |",
     ]
 
 
@@ -315,7 +316,8 @@ def pasted(text):
     if text.startswith("layer {"):
         return {"scale.prototxt": text}
     if text.startswith("class "):
-        return {"scale.py": "import caffe\n" + text, "scale.prototxt": ""}
+        name = "scale.py" if "ScaleLayer" in text else "other.py"
+        return {name: "import caffe\n" + text, "scale.prototxt": ""}
     layer = RIGHT["scale.py"]
     for method in re.split(r"^(?=def )", text, flags=re.MULTILINE)[1:]:
         name = re.match(r"def (\w+)", method)[1]
@@ -325,8 +327,64 @@ def pasted(text):
     return {"scale.py": layer}
 
 
+def test_the_page_says_what_happens_in_caffe(tmp_path, with_caffe):
+    for code, *texts in EXAMPLES:
+        for kind, text in zip(("wrong", "right"), texts):
+            text = pasted(text).get("scale.py", RIGHT["scale.py"])
+            if SETUP not in text:
+                head = "    def setup(self, bottom, top):\n"
+                text = text.replace(head, head + SETUP)
+            if code == "CPL110":
+                text = text.replace(SETUP, SETUP + "        self.blobs.add_blob(3)\n")
+            if code.startswith("CPL1") and code != "CPL101":
+                write(tmp_path, {f"{code}_{kind}.py": text})
+    script = Path(__file__).with_name("audit_page_script.py")
+    done = with_caffe(tmp_path, "--bind", PROJECT, "python3", "-B", script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = dict(map(json.loads, done.stdout.splitlines()))
+    parts = dict(re.findall(r"^### (CPL\d+)\n((?:(?!^#).*\n)*)", PAGE, re.MULTILINE))
+    for code in [x for x in ROWS if x[:4] == "CPL1" and x != "CPL101"]:
+        wrong, right = (printed[f"{code}_{kind}"] for kind in ("wrong", "right"))
+        assert right.startswith("{"), right
+        said = re.search(r"`(\w+Error: [^`]+)`", parts[code])
+        if said:
+            text = " ".join(said[1].split()).replace("'scale'", f"'{code}_wrong'")
+            assert text in " ".join(wrong.split())
+        else:
+            assert code in OUTCOMES, wrong
+            of_wrong, of_right = OUTCOMES[code](json.loads(wrong), json.loads(right))
+            assert of_wrong and of_right
+    assert len(printed) == 24
+
+
+SETUP = "        self.params = json.loads(self.param_str)\n"
+ONE = [[1.0] * 3] * 2  # the gradient of the other layer, which reads the same blob
+OUTCOMES = {  # what the page says of the wrong one, and that the right one does not
+    "CPL105": lambda wrong, right: (
+        wrong["x"] == wrong["weighted"], right["x"] != right["weighted"]),
+    "CPL107": lambda wrong, right: (wrong["x"] != ONE, right["x"] == ONE),
+    "CPL108": lambda wrong, right: (
+        wrong["z"] != [[1, 2, 3], [4, 5, 6]], right["z"] == [[1, 2, 3], [4, 5, 6]]),
+    "CPL109": lambda wrong, right: (
+        wrong["x again"] != wrong["x"], right["x again"] == right["x"]),
+    "CPL110": lambda wrong, right: (
+        wrong["weights again"] == wrong["weights"], right["weights again"] != right["weights"]),
+}  # fmt: skip
+
+
 def test_the_page_shows_two_for_each():
     assert [x[0] for x in EXAMPLES] == list(ROWS)
+
+
+def test_the_page_counts_the_files_of_python_2():
+    refused = 0
+    for path in LAYERS:
+        try:
+            ast.parse(path.read_bytes())
+        except SyntaxError:
+            refused += 1
+    assert (len(LAYERS), refused) == (11, 4)
+    assert "Of the eleven files" in PAGE and "four are Python 2" in PAGE
 
 
 # The command

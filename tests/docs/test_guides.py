@@ -27,7 +27,7 @@ CHECKS = PROJECT / "caffe_pylayer" / "checks"
 PAGES = [
     "README.md",
     *(f"docs/{page}.md" for page in ("index", "loss", "data", "gradient", "team")),
-    *(f"docs/{page}.md" for page in ("caffe", "opencv", "reference")),
+    *(f"docs/{page}.md" for page in ("audit", "caffe", "opencv", "reference")),
 ]
 HOME = "/home/you"
 MARK = "@@@ exit code"
