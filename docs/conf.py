@@ -19,6 +19,8 @@ PAGES = {
         "team",
         "audit",
         "caffe",
+        "opencv",
+        "faq",
     ],
     "Project": [
         "reference",
