@@ -119,9 +119,10 @@ def _inner_product(message, first, _):
     param = _param(message, "inner_product_param")
     axis = _number(param, "axis", 1)
     before = [None] if first is None and axis == 1 else first
-    if before is None or axis is None or not 0 <= axis <= len(before):
+    count = _number(param, "num_output")
+    if None in (before, axis, count) or not 0 <= axis <= len(before):
         return [None]
-    return [before[:axis] + [_number(param, "num_output")]]
+    return [before[:axis] + [count]]
 
 
 def _concat(message, first, bottoms):

@@ -297,12 +297,15 @@ def renamed(text, reference, value):
     spelled = [text[first:last] for first, last in reference.literals]
     if note:
         before = prototxt.parse(b"value: " + note.group(1).encode("latin-1"))
-        places = before.places[0].literals
-        if before.get("value") == value and len(places) == len(spelled):
-            back = [("value: " + note.group(1))[a:b] for a, b in places]
-            return [
-                place + (literal,) for place, literal in zip(reference.literals, back)
-            ] + [note.span() + ("",)]
+        places, back = before.places[0].literals, [note.span() + ("",)]
+        if before.get("value") == value:
+            literals = [("value: " + note.group(1))[a:b] for a, b in places]
+            if len(literals) != len(spelled):
+                literals = [quoted(value, quote)] + [quote * 2] * (len(spelled) - 1)
+            return back + [
+                place + (literal,)
+                for place, literal in zip(reference.literals, literals)
+            ]
     new = quoted(value, quote)
     if not note and spelled != [quoted(reference.value, quote)]:
         line = " # before caffe-pylayer splice: %s" % " ".join(spelled)

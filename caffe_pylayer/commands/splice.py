@@ -608,8 +608,8 @@ def read_fragment(path):
     return fragment
 
 
-def compare_shapes(text, path, name, folder):
-    """Return lines that say which bottoms have other shapes in the net than in the layer's test."""
+def compare_shapes(text, path, name, of):
+    """Return lines that say which bottoms have other shapes than make_bottoms of a Layer gives."""
     net = Net(text, path)
     layer = [x for x in _put_in(net) if x.name == name][-1]
     index = net.layers.index(layer)
@@ -617,15 +617,19 @@ def compare_shapes(text, path, name, folder):
     there = [net_shapes.shapes(net, state, index) for state in states]
     if not any(found.get(bottom.value) for found in there for bottom in layer.bottoms):
         return []
-    tested, lines = shapes_of_test(folder) or [], []
+    tested, lines = shapes_of_test(of) or [], []
     for bottom, shape in zip(layer.bottoms, tested):
         for found in there:
             here = found.get(bottom.value)
-            line = "%s: %s is %s there, and %s from make_bottoms: test it so, too" % (
-                path,
-                bottom.value,
-                net_shapes.written(here or []),
-                net_shapes.written(shape),
+            line = (
+                "%s: %s is %s, make_bottoms in test_%s.py makes %s: let it make the former, too"
+                % (
+                    path,
+                    bottom.value,
+                    net_shapes.written(here or []),
+                    of.name,
+                    net_shapes.written(shape),
+                )
             )
             if here and net_shapes.differ(here, shape) and line not in lines:
                 lines.append(line)
@@ -636,7 +640,8 @@ def shapes_of_test(layer):
     """Return the shapes of what make_bottoms gives, None where it gives nothing."""
 
     def run():
-        os.dup2(2, 1)  # what the test prints is not the net
+        os.dup2(2, 1)  # what the test prints is not part of the net
+        sys.stdout = open(os.devnull, "w")
         sys.dont_write_bytecode = True
         sys.path[:0] = [os.path.join(layer.folder, "tests"), layer.folder]
         numpy = importlib.import_module("numpy")

@@ -96,6 +96,7 @@ def main(parser, given):
     if arguments.net:
         for path in [arguments.net] + [arguments.weights] * bool(arguments.weights):
             open(path).close()
+        read_message(arguments.net)
         asked = "the stand-in was asked for" if wanted == "standin" else None
         missing = asked or engine.find_caffe()[1]
         if missing:
