@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import caffe_pylayer
+from caffe_pylayer.commands import command_line
 
 NETS = {path.stem: path for path in (Path(__file__).parent / "nets").glob("*.prototxt")}
 COMPARE = Path(__file__).with_name("compare_values.py")
@@ -18,9 +18,12 @@ def layer(bake):
     return bake(layer_name="my_layer")
 
 
-def splice(layer, net, *arguments):
-    command = ["splice", net, "--layer", layer, *arguments]
-    return caffe_pylayer(*command, text=False, check=True).stdout
+def splice(layer, net, *arguments, to=None):
+    """Return the net as splice changes it, in this process; a path `to` keeps it."""
+    to = to or layer / "out.prototxt"
+    given = ["splice", net, "--layer", layer, *arguments, "-o", to]
+    assert command_line.main([str(word) for word in given]) == 0
+    return to.read_bytes()
 
 
 def blobs(net):
@@ -43,11 +46,8 @@ def test_behind_every_blob_in_turn(layer, with_caffe, net):
     pairs = []
     for i, blob in enumerate(blobs(NETS[net])):
         spliced = layer / f"{net}_{i}.prototxt"
-        splice(layer, NETS[net], "--after", blob, "-o", spliced)
-        assert (
-            splice(layer, spliced, "--remove", "my_layer", "-o", "-")
-            == NETS[net].read_bytes()
-        )
+        splice(layer, NETS[net], "--after", blob, to=spliced)
+        assert splice(layer, spliced, "--remove", "my_layer") == NETS[net].read_bytes()
         pairs.append((shutil.copy(NETS[net], layer), spliced, blob))
     assert len(pairs) >= 8
     assert compare(with_caffe, layer, pairs) == [[]] * 2 * len(pairs)
@@ -57,10 +57,10 @@ def test_between_a_layer_and_the_one_in_place_behind_it(layer, with_caffe):
     """All values are as before; what was conv1 is now the layer's top, the ReLU in place on it."""
     spliced = layer / "between.prototxt"
     arguments = ["--after", "conv1", "--before", "relu1"]
-    splice(layer, NETS["caffenet"], *arguments, "-o", spliced)
+    splice(layer, NETS["caffenet"], *arguments, to=spliced)
     pair = (shutil.copy(NETS["caffenet"], layer), spliced, "conv1")
     assert compare(with_caffe, layer, [pair]) == [["conv1"]] * 2
-    back = splice(layer, spliced, "--remove", "my_layer", "-o", "-")
+    back = splice(layer, spliced, "--remove", "my_layer")
     assert back == NETS["caffenet"].read_bytes()
 
 
@@ -76,12 +76,12 @@ def test_module_in_a_package(bake, tmp_path, with_caffe, in_place):
     fragment.write_text(text)
     (tmp_path / "net.prototxt").write_text(DATA % "" + P)
     spliced = tmp_path / "spliced.prototxt"
-    splice(folder, tmp_path / "net.prototxt", "--after", "data", "-o", spliced)
+    splice(folder, tmp_path / "net.prototxt", "--after", "data", to=spliced)
     assert 'module: "layers.my_layer.my_layer"' in spliced.read_text()
     environment = {"PYTHONPATH": str(tmp_path)}
     done = with_caffe(tmp_path, "python3", "-c", LOAD, "", **environment)
     assert done.returncode == 0, done.stderr
-    back = splice(folder, spliced, "--remove", "my_layer", "-o", "-")
+    back = splice(folder, spliced, "--remove", "my_layer")
     assert back.decode() == DATA % "" + P
 
 
@@ -142,7 +142,7 @@ def test_loads_in_every_phase(bake, with_caffe, case):
     folder = bake(layer_name=name, **answers)
     (folder / "net.prototxt").write_text(net)
     spliced = folder / "spliced.prototxt"
-    splice(folder, folder / "net.prototxt", *arguments, "-o", spliced)
+    splice(folder, folder / "net.prototxt", *arguments, to=spliced)
     done = with_caffe(folder, "python3", "-c", LOAD, *stages)
     assert done.returncode == 0, done.stderr
-    assert splice(folder, spliced, "--remove", name, "-o", "-").decode() == net
+    assert splice(folder, spliced, "--remove", name).decode() == net

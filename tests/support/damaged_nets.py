@@ -1,6 +1,7 @@
 """Nets with damage of all sorts, and what splice and the readers of nets may do with them."""
 
 import random
+import re
 from pathlib import Path
 
 from caffe_pylayer.commands import CommandError, net_shapes, net_text, splice
@@ -92,6 +93,15 @@ PIECES = (
 ).split(" ")
 
 
+FIELD = re.compile(r"""(\w+): *("[^"\n]*"|'[^'\n]*'|[-.\w]+)""")
+NAMES = sorted(set(re.findall(r"\w+(?=:)", SMALL + " ".join(PIECES))))
+VALUES = "'a' \"ip\" \"conv1\" '' 5 -1 0 - 1e9 -inf nan 99999999999999999999 TRAIN true { } [ ]"
+VALUES = VALUES.replace("{ }", "{}").replace("[ ]", "[]").split() + [
+    "[1, 2]",
+    "{ dim: 2 }",
+]
+
+
 def nets(rng):
     """Return the text of a net, small ones mostly."""
     if rng.random() < 0.05:
@@ -127,6 +137,27 @@ def with_pieces_changed(rng, text):
         piece = rng.choice(PIECES + ["", "", text[i:j]])
         text = text[:i] + piece + " " * rng.randrange(2) + text[max(i, j) :]
     return text[: rng.randrange(len(text) + 1)] if rng.random() < 0.03 else text
+
+
+def with_values_changed(rng, text):
+    """Return a text with values of other kinds, fields deleted, doubled and under other names."""
+    for _ in range(rng.randint(1, 3)):
+        found = rng.choice(list(FIELD.finditer(text)) or [None])
+        if found is None:
+            break
+        name, value = found.groups()
+        how = rng.randrange(5)
+        if how < 2:
+            new = "%s: %s" % (name, rng.choice(VALUES))
+        elif how == 2:
+            new = "%s: %s" % (
+                rng.choice(NAMES),
+                rng.choice([value, rng.choice(VALUES)]),
+            )
+        else:
+            new = found.group() + " " + found.group() if how == 3 else ""
+        text = text[: found.start()] + new + text[found.end() :]
+    return text
 
 
 def attempt(function, *arguments):
@@ -166,7 +197,7 @@ def put_in_something(rng, text, name):
 def read_damaged(seed):
     """Read a damaged net as the commands do, and put layers in; say whether it could be read."""
     rng = random.Random(seed)
-    change = rng.choice([with_lines_moved, with_pieces_changed, with_pieces_changed])
+    change = rng.choice([with_lines_moved, with_pieces_changed, with_values_changed])
     text = change(rng, nets(rng))
     message = attempt(net_text.parse, text, "net.prototxt")
     for layer in message.all("layer") if message else ():
@@ -186,13 +217,14 @@ def read_damaged(seed):
 
 
 def take_out_of_damaged(seed):
-    """Put layers into a net, move lines, take one out; return whether that was taken out."""
+    """Put layers into a net, damage it, take one out; return whether that was taken out."""
     rng = random.Random(seed)
     text, names = nets(rng), []
     for name in "abc"[: rng.randint(1, 3)]:
         text = put_in_something(rng, text, name) or text
     names = [match.group("name") for match in splice.COMMENT.finditer(text)]
-    damaged = with_lines_moved(rng, text)
+    change = rng.choice([with_lines_moved, with_lines_moved, with_values_changed])
+    damaged = change(rng, text)
     net = attempt(net_text.Net, damaged, "net.prototxt")
     done = net and names and attempt(splice.take_out, net, rng.choice(names))
     if not done:

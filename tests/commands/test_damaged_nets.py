@@ -1,0 +1,18 @@
+"""No net ends in a traceback, however damaged: each is read, or refused in one line.
+
+`make proof` reads thousands: proof_damaged_nets.py.
+"""
+
+import pytest
+
+from support.damaged_nets import read_damaged, take_out_of_damaged
+
+SEEDS = 150
+
+
+@pytest.mark.parametrize("run", [read_damaged, take_out_of_damaged])
+def test_damaged_nets(run):
+    done = sum(run(seed) for seed in range(SEEDS))
+    assert (
+        SEEDS / 10 < done < SEEDS * 0.9
+    )  # damage that does no harm, and damage that does
