@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 from ..checks import isolation, prototxt
-from . import CommandError, net_shapes
+from . import CommandError, shapes
 from .layer_folder import SUFFIX, add_layer_option, find_layer
 from .net_text import (
     STRING,
@@ -440,9 +440,9 @@ def _unsplittable(net, loss):
         return "expected one top, got %d" % len(loss.tops)
     for state in net.states:
         if included(loss.rules, state):
-            found = net_shapes.shapes(net, state, index)
+            found = shapes.of_blobs(net, state, index)
             for bottom, first in zip(loss.bottoms, (2, 1)):
-                if net_shapes.is_spatial(found.get(bottom.value), first):
+                if shapes.is_spatial(found.get(bottom.value), first):
                     return (
                         "it has spatial bottoms, MultinomialLogisticLoss takes "
                         "one label for each sample"
@@ -614,26 +614,17 @@ def compare_shapes(text, path, name, of):
     layer = [x for x in _put_in(net) if x.name == name][-1]
     index = net.layers.index(layer)
     states = [state for state in net.states if included(layer.rules, state)]
-    there = [net_shapes.shapes(net, state, index) for state in states]
+    there = [shapes.of_blobs(net, state, index) for state in states]
     if not any(found.get(bottom.value) for found in there for bottom in layer.bottoms):
         return []
+    words = "%s: %s is %s, make_bottoms makes %s: test the layer with --bottoms-from=%s"
     tested, lines = shapes_of_test(of) or [], []
     for bottom, shape in zip(layer.bottoms, tested):
-        for found in there:
-            here = found.get(bottom.value)
-            line = (
-                "%s: %s is %s, make_bottoms in test_%s.py makes %s: let it make the former, too"
-                % (
-                    path,
-                    bottom.value,
-                    net_shapes.written(here or []),
-                    of.name,
-                    net_shapes.written(shape),
-                )
-            )
-            if here and net_shapes.differ(here, shape) and line not in lines:
-                lines.append(line)
-    return lines
+        for here in [found.get(bottom.value) for found in there]:
+            if here and shapes.differ(here, shape):
+                both = shapes.written(here), shapes.written(shape)
+                lines.append(words % ((path, bottom.value) + both + (path,)))
+    return sorted(set(lines), key=lines.index)
 
 
 def shapes_of_test(layer):

@@ -3,9 +3,17 @@
 `make proof` reads thousands: proof_damaged_nets.py.
 """
 
+import random
+
 import pytest
 
-from support.damaged_nets import read_damaged, take_out_of_damaged
+from support.damaged_nets import (
+    SMALL,
+    read,
+    read_damaged,
+    take_out_of_damaged,
+    with_other_values,
+)
 
 SEEDS = 150
 
@@ -16,3 +24,9 @@ def test_damaged_nets(run):
     assert (
         SEEDS / 10 < done < SEEDS * 0.9
     )  # damage that does no harm, and damage that does
+
+
+def test_each_value_of_another_kind():
+    rng = random.Random(0)
+    done = [read(rng, text) for text in with_other_values(SMALL)]
+    assert len(done) > 700 and len(set(done)) == 2

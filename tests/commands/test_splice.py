@@ -356,8 +356,8 @@ SHAPED = NET.replace(
 
 def test_shapes_that_the_layer_s_test_does_not_have_are_said(splice, layers):
     words = (
-        b": ip is (8, 5), make_bottoms in test_my_layer.py makes (2, 3, 4): "
-        b"let it make the former, too\n"
+        b": ip is (8, 5), make_bottoms makes (2, 3, 4): test the layer with "
+        b"--bottoms-from=net.prototxt\n"
     )
     assert words in splice(SHAPED, "--after", "ip", "-o", "-").stderr
     assert (
@@ -666,6 +666,15 @@ def test_an_original_that_is_older_is_said(splice, tmp_path):
         b"net.prototxt.orig: kept, it is from before another change\n"
     )
     assert (tmp_path / "net.prototxt.orig").read_bytes() == NET
+
+
+def test_a_comment_that_stands_there_twice_goes_twice(splice):
+    text = splice(NET, "--after", "data", "-o", "-").stdout
+    line = text[text.index(b"# caffe-pylayer") : text.index(b'layer {\n  name: "my_')]
+    assert (
+        splice(text.replace(line, line * 2), "--remove", "my_layer", "-o", "-").stdout
+        == NET
+    )
 
 
 # Taking out in any order: the net is then what it was

@@ -13,7 +13,7 @@ SAME = (
 IMAGES = [None] * 4  # samples, channels, height, width
 
 
-def shapes(net, state, end=None):
+def of_blobs(net, state, end=None):
     """Return the shape of each blob, before the layer of index `end`, in a net of that state."""
     found = _of_inputs(net)
     for i, layer in net.active(state):
