@@ -73,6 +73,12 @@ def text_of(path):
         return stream.read().decode("latin-1")
 
 
+def shown(text):
+    """Return a piece of such a text for a message."""
+    data = text.encode("latin-1")
+    return data if str is bytes else data.decode("utf-8", "replace")
+
+
 def read_message(path, name=None):
     """Return the Message in the file of a net, of any Caffe; `name` is for what is wrong.
 

@@ -27,6 +27,7 @@ from .net_text import (
     one_line,
     quoted,
     renamed,
+    shown,
     text_of,
 )
 
@@ -461,7 +462,7 @@ def take_out(net, name):
     comments = list(COMMENT.finditer(net.text))
     found = [match for match in comments if match.group("name") == escaped(name)]
     if not found:
-        there = ", ".join(match.group("name") for match in comments) or "none"
+        there = ", ".join(shown(match.group("name")) for match in comments) or "none"
         raise CommandError(
             "%s: expected a layer that splice has put in, got %s; there: %s"
             % (net.path, name, there)
@@ -518,7 +519,7 @@ def _not_below(net, comment, comments, name):
     ends = [x.start for x in net.layers if x.name == name and x.start > comment.end()]
     for other in comments:
         if ends and comment.end() <= other.start() < ends[0]:
-            first = other.group("name")
+            first = shown(other.group("name"))
             return CommandError(
                 "%s: %s stands inside; first --remove %s" % (net.path, first, first)
             )
@@ -546,7 +547,7 @@ def _first(net, layer):
     """Return what to do before a layer can go that was put in, or ""."""
     for comment in COMMENT.finditer(net.text):
         if layer in _below(net, comment):
-            return "; first --remove " + comment.group("name")
+            return "; first --remove " + shown(comment.group("name"))
     return ""
 
 

@@ -677,6 +677,13 @@ def test_a_comment_that_stands_there_twice_goes_twice(splice):
     )
 
 
+def test_names_are_shown_as_they_are_written(splice, refusal):
+    text = splice(NET, "--split", "loss", "--name", "層", "-o", "-").stdout
+    assert "got x; there: 層\n" in refusal(text, "--remove", "x")
+    inside = splice(text, "--after", "層_2", "--name", "é", "-o", "-").stdout
+    assert "é stands inside; first --remove é\n" in refusal(inside, "--remove", "層")
+
+
 # Taking out in any order: the net is then what it was
 
 
