@@ -445,10 +445,10 @@ def a_forward_that_aborts(patient):
 
 
 @breaks(
-    "whole",
-    NETS,
-    'my_layer.prototxt, param_str {{: Expected ":", found "{{".',
-    SAYS_MORE,
+    "here",
+    "fragment",
+    "my_layer.prototxt:*: expected a string in quotes, got {{*",
+    "mend it there",
 )
 def a_message_where_a_string_belongs(patient):
     patient.edit("my_layer.prototxt", "param_str: '", "param_str { } #")
