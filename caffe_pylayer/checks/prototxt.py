@@ -9,8 +9,8 @@ TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\r\n\v\f]|\#[^\n]*)+)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[fF]?))
-    |(?P<mark>[{}<>:;,\[\]])""",
+    |(?P<number>(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[fF]?))
+    |(?P<mark>[-{}<>:;,\[\]])""",
     re.VERBOSE,
 )
 ESCAPE = re.compile(b"\\\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
@@ -163,6 +163,8 @@ class _Parser(object):
                 return self.message(closing)
         if not colon:
             self.need(":", "{")
+        if self.take("-"):
+            return -self.number()
         text = self.need("string", "number", "word", "{")
         if text[0] in "\"'":
             value = ""
@@ -171,10 +173,22 @@ class _Parser(object):
             return value
         if text[0].isalpha() or text[0] == "_":
             return Word(text)
+        return _number(text)
+
+    def number(self):
+        """Return what stands behind a minus."""
+        place, text = self.tokens[self.at][2], self.need("number", "word")
         try:
-            return int(text, 0)
+            return _number(text)
         except ValueError:
-            return float(text.rstrip("fF"))
+            raise error(self.path, self.text, place, "a number", text)
+
+
+def _number(text):
+    try:
+        return int(text, 0)
+    except ValueError:  # of a word, too, that is not inf or nan
+        return float(re.sub("(?<=[0-9.])[fF]$", "", text))
 
 
 def _unescape(quoted):

@@ -21,7 +21,7 @@ import threading
 from . import CommandError
 from .doctor_child.caffe_pylayer_child import short
 from .layer_folder import add_layer_option, find_layer, quote
-from .net_text import included, parse, rules
+from .net_text import NoNet, included, read_message, rules
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHILD = os.path.join(
@@ -532,8 +532,9 @@ class Doctor(object):
 def read(path):
     """Return the Message in a prototxt file."""
     try:
-        with open(path, "rb") as stream:
-            return parse(stream.read().decode("latin-1"), os.path.basename(path))
+        return read_message(path, os.path.basename(path))
+    except NoNet as error:
+        raise Problem("it is " + error.got, error.fix)
     except CommandError as error:
         raise Problem(str(error), "mend it there")
     except EnvironmentError as error:

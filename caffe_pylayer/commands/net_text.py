@@ -1,4 +1,7 @@
-"""The text of a net, one character a byte: its layers, where their names stand, edits of them."""
+"""The text of a net, one character a byte: its layers, where their names stand, edits of them.
+
+All commands read nets here, so that a file that is none is named for what it is by all alike.
+"""
 
 import codecs
 import collections
@@ -11,17 +14,117 @@ from . import CommandError
 # A string field of a layer: its value, and (start, end) of the literals that it is written as.
 Reference = collections.namedtuple("Reference", "value literals")
 
+# What a file is that holds no net, by how it starts, and what to do.
+NO_NETS = (
+    (r"(?:\s|#[^\n]*)*\Z", "an empty file", "name the file of a net"),
+    (r"version https://git-lfs", "a git-lfs pointer", "get the file by git lfs pull"),
+    (r"\s*<(?:!|html|\?xml)", "a web page", "download the file itself, the raw one"),
+    ("\x89HDF", "an HDF5 file, as of weights", "name the prototxt of the net"),
+    ("PK\x03\x04|\x1f\x8b|BZh|\xfd7z", "a compressed file", "unpack it first"),
+    (
+        "\n?[\x00-\x08\x0e-\x1f]|[^\x00]*\x00",
+        "binary, as a caffemodel",
+        "name the prototxt of the net",
+    ),
+)
+SOLVER = set(
+    "net net_param train_net train_net_param test_net test_net_param test_iter test_interval"
+    " base_lr lr_policy max_iter solver_mode solver_type snapshot_prefix".split()
+)
+OLD_LAYERS = "layers { } of an old Caffe; first run: upgrade_net_proto_text OLD NEW"
+
+# The fields that we read, and their kinds: those of KINDS, or of what they hold.
+FIELDS = {
+    "net": "name:string input:string input_dim:int input_shape:shape layer:layer net:string "
+    "train_net:string",
+    "layer": "name:string type:string bottom:string top:string include:rule exclude:rule "
+    "propagate_down:bool loss_weight:number python_param:python",
+    "rule": "phase:phase min_level:int max_level:int stage:string not_stage:string",
+    "shape": "dim:int",
+    "python": "module:string layer:string param_str:string",
+}
+FIELDS = {
+    kind: dict(pair.split(":") for pair in pairs.split())
+    for kind, pairs in FIELDS.items()
+}
+INTEGERS = (int, type(1 << 70))  # and long in Python 2
+KINDS = {  # whether a value is of the kind, and what is expected
+    "string": (lambda value: prototxt.fits(value, "string"), "a string in quotes"),
+    "number": (lambda value: prototxt.fits(value, "number"), "a number"),
+    "int": (lambda value: isinstance(value, INTEGERS), "a whole number"),
+    "bool": (lambda value: prototxt.fits(value, "bool"), "true or false"),
+    "phase": (lambda value: str(value) in ("TRAIN", "TEST", "0", "1"), "TRAIN or TEST"),
+    "message": (lambda value: prototxt.fits(value, "message"), "{ }"),
+    "any": (lambda value: True, ""),
+}
+
+
+class NoNet(CommandError):
+    """A file that holds no net: `got` says what it is, `fix` what to do."""
+
+    def __init__(self, path, got, fix):
+        CommandError.__init__(self, "%s: expected a net, got %s: %s" % (path, got, fix))
+        self.got, self.fix = got, fix
+
+
+def text_of(path):
+    """Return the text of a file, a character a byte."""
+    with open(path, "rb") as stream:
+        return stream.read().decode("latin-1")
+
+
+def shown(text):
+    """Return a piece of such a text for a message."""
+    data = text.encode("latin-1")
+    return data if str is bytes else data.decode("utf-8", "replace")
+
+
+def read_message(path, name=None):
+    """Return the Message in the file of a net, of any Caffe; `name` is for what is wrong.
+
+    NoNet where it is something else; CommandError, with line and column, where it does not parse.
+    """
+    return parse(text_of(path), name or path)
+
 
 def parse(text, path):
-    """Return the Message in a text; CommandError, with line and column, if not."""
+    """Return the Message in a text; see read_message."""
+    for start, got, fix in NO_NETS:
+        if re.match(start, text):
+            raise NoNet(path, got, fix)
     data = text.encode("latin-1")
     if data.startswith(codecs.BOM_UTF8):
         got = "a byte order mark, which Caffe cannot read: save it as UTF-8 without one"
         raise CommandError("%s:1:1: expected a name, got %s" % (path, got))
     try:
-        return prototxt.parse(data, path)
+        message = prototxt.parse(data, path)
+        _need_kinds(message, "net", text, path)
     except ValueError as error:
         raise CommandError(str(error))
+    names = [name for name, _ in message.fields]
+    if SOLVER.intersection(names) and not {"layer", "layers"}.intersection(names):
+        net = message.get("net") or message.get("train_net")
+        inside = [name for name in names if name.endswith("net_param")]
+        fix = "name its net" + (net and ", " + net or "")
+        if inside and not net:
+            fix = "move what its %s { } holds to a file" % inside[0]
+        raise NoNet(path, "a solver", fix)
+    return message
+
+
+def _need_kinds(message, kind, text, path):
+    """Refuse, with line and column, a field of another kind: Caffe does not read it."""
+    kinds = FIELDS[kind]
+    for (field, value), place in zip(message.fields, message.places):
+        inner = kinds.get(field)
+        if inner is None:
+            inner = "message" if kind == "layer" and field.endswith("_param") else "any"
+        fits, expected = KINDS.get(inner, KINDS["message"])
+        if not fits(value):
+            got = text[place.value : place.end]
+            raise prototxt.error(path, text, place.value, expected, got)
+        if inner in FIELDS:
+            _need_kinds(value, inner, text, path)
 
 
 class Net(object):
@@ -37,20 +140,16 @@ class Net(object):
             Layer(value, place) for (name, value), place in fields if name == "layer"
         ]
         self.inputs = self.message.all("input")
-        solver = self.message.get("net") or self.message.get("train_net")
         in_lists = [
             layer for layer in self.layers if not text.startswith("layer", layer.start)
         ]
         for wrong, expected, got in (
             (self.message.all("layers"), "layer { }", OLD_LAYERS),
-            (solver and not self.layers, "a net", "a solver; its net: %s" % solver),
             (not self.layers, "a net", "no layer { }"),
             (in_lists, "each layer as layer { }", "layer: [ ]"),
         ):
             if wrong:
                 raise CommandError("%s: expected %s, got %s" % (path, expected, got))
-        for message in [self.message] + [layer.message for layer in self.layers]:
-            _need_strings(message, text, path)
         self.states = _states(self.layers)
 
     def blobs(self):
@@ -63,9 +162,13 @@ class Net(object):
             pair for pair in enumerate(self.layers) if included(pair[1].rules, state)
         ]
 
-    def last(self, blob, state):
-        """Return the index of the last layer that gives a blob; -1 for an input, None for none."""
-        found = [i for i, layer in self.active(state) if layer.gives(blob)]
+    def last(self, blob, state, before=None):
+        """Return the index of the last layer that gives a blob; -1 for an input, None for none.
+
+        With `before`, of those before that index.
+        """
+        end = len(self.layers) if before is None else before
+        found = [i for i, layer in self.active(state) if i < end and layer.gives(blob)]
         return found[-1] if found else (-1 if blob in self.inputs else None)
 
     def readable(self, index, state):
@@ -78,9 +181,6 @@ class Net(object):
             if i < index and blobs.issuperset(bottom.value for bottom in layer.bottoms):
                 blobs.update(top.value for top in layer.tops)
         return blobs
-
-
-OLD_LAYERS = "layers { } of an old Caffe; first run: upgrade_net_proto_text OLD NEW"
 
 
 class Layer(object):
@@ -118,16 +218,6 @@ class Layer(object):
         return bool(self.wanted() and self.tops) and not self.message.all("loss_weight")
 
 
-def _need_strings(message, text, path):
-    """Refuse, with line and column, a name or blob that is no string: Caffe does not read it."""
-    for (field, _), place in zip(message.fields, message.places):
-        if field in ("name", "type", "bottom", "top", "input") and not place.literals:
-            got = text[place.value : place.end]
-            raise CommandError(
-                str(prototxt.error(path, text, place.value, "a string in quotes", got))
-            )
-
-
 def _states(layers):
     """Return the (phase, stages, level) between which the rules of the layers can tell."""
     rules = [rule for layer in layers for _, rule in layer.rules]
@@ -139,7 +229,7 @@ def _states(layers):
         for rule in rules
         for bound in rule.all("min_level") + rule.all("max_level")
     }
-    groups = [set(), stages] + [{stage} for stage in sorted(stages)]
+    groups = map(frozenset, [[], stages] + [[stage] for stage in sorted(stages)])
     levels = {0} | {bound + step for bound in bounds for step in (-1, 0, 1)}
     return list(itertools.product(("TRAIN", "TEST"), groups, sorted(levels)))
 
@@ -169,6 +259,15 @@ def included(rules, state):
     return "exclude" not in met and ("include" in met or "include" not in dict(rules))
 
 
+# Edits.
+
+STRING = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+# Behind a string that was replaced: how it stood there, if not as a plain "name".
+SPELLING = re.compile(
+    " # before caffe-pylayer splice: (%s(?: %s)*)\r?\n" % (STRING, STRING)
+)
+
+
 def one_line(name, message):
     """Return the text of a message field in one line."""
     return "%s { %s }" % (name, " ".join(str(message).split()))
@@ -186,14 +285,40 @@ def escaped(value, quote='"'):
     )
 
 
+def quoted(value, quote='"'):
+    """Return the string literal of a value."""
+    return quote + escaped(value, quote) + quote
+
+
 def renamed(text, reference, value):
-    """Return the edits that give a reference another value, in quotes of the same kind."""
+    """Return the edits that give a reference another value, in quotes of the same kind.
+
+    Further literals stay as empty ones; how all were spelled is noted behind the first, and comes
+    back with the value.
+    """
     if reference.value == value:
         return []
     start, end = reference.literals[0]
-    quote = text[start]
-    first = (start, end, quote + escaped(value, quote) + quote)
-    return [first] + [(start + 1, end - 1, "") for start, end in reference.literals[1:]]
+    quote, note = text[start], SPELLING.match(text, end)
+    spelled = [text[first:last] for first, last in reference.literals]
+    if note:
+        before = prototxt.parse(b"value: " + note.group(1).encode("latin-1"))
+        places, back = before.places[0].literals, [note.span() + ("",)]
+        if before.get("value") == value:
+            literals = [("value: " + note.group(1))[a:b] for a, b in places]
+            if len(literals) != len(spelled):
+                literals = [quoted(value, quote)] + [quote * 2] * (len(spelled) - 1)
+            return back + [
+                place + (literal,)
+                for place, literal in zip(reference.literals, literals)
+            ]
+    new = quoted(value, quote)
+    if not note and spelled != [quoted(reference.value, quote)]:
+        line = " # before caffe-pylayer splice: %s" % " ".join(spelled)
+        new += line + line_break(text)
+    return [(start, end, new)] + [
+        (first + 1, last - 1, "") for first, last in reference.literals[1:]
+    ]
 
 
 def edited(text, edits):
@@ -203,7 +328,12 @@ def edited(text, edits):
     return text
 
 
+def line_break(text):
+    """Return how the lines of a text end."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
 def joined(net, lines):
     """Return lines as a text with the line breaks of the net."""
-    newline = "\r\n" if "\r\n" in net.text else "\n"
-    return "\n".join(lines).replace("\r\n", "\n").replace("\n", newline)
+    text = "\n".join(lines).replace("\r\n", "\n")
+    return text.replace("\n", line_break(net.text))

@@ -6,28 +6,35 @@ net, a layer without bottoms to its start, and nothing else changes.
 """
 
 import difflib
+import importlib
 import os
 import re
 import shutil
 import sys
 import tempfile
 
-from . import CommandError
+from ..checks import isolation, prototxt
+from . import CommandError, shapes
 from .layer_folder import SUFFIX, add_layer_option, find_layer
 from .net_text import (
+    STRING,
     Net,
     edited,
     escaped,
     included,
     joined,
+    line_break,
     one_line,
+    quoted,
     renamed,
+    shown,
+    text_of,
 )
-from .take_out import COMMENT, WEIGHT, Record, comment_lines, take_out
 
 EXAMPLES = """examples:
   caffe-pylayer splice net.prototxt --after conv1              shows what would change
   caffe-pylayer splice net.prototxt --after conv1 --in-place   changes it
+  caffe-pylayer splice net.prototxt --after conv1 --before relu1 --in-place
   caffe-pylayer splice net.prototxt --after fc8 --bottom label -o new.prototxt
   caffe-pylayer splice net.prototxt --split loss --in-place
   caffe-pylayer splice net.prototxt --remove my_layer --in-place
@@ -35,19 +42,30 @@ EXAMPLES = """examples:
 # Fields of a SoftmaxWithLoss that can stay when it is split.
 SPLITTABLE = (
     "name type bottom top loss_weight propagate_down include exclude softmax_param"
+).split()
+# The comment above what was put in, one line, says how it goes out again: alone; what reads it
+# reads its first bottom again; or both layers of a split, and the loss is whole again.
+ALONE, BETWEEN, SPLIT = (
+    "takes this out",
+    "takes this out and reconnects what reads it",
+    "takes both out and makes the loss whole",
 )
-# Layers whose top has the shape of their bottom, and those whose top has a height and a width.
-SAME_SHAPE = (
-    "ReLU PReLU ELU Sigmoid TanH AbsVal BNLL Exp Log Power Dropout BatchNorm MVN LRN Scale Bias "
-    "Threshold Softmax Split Eltwise Concat"
+COMMENT = re.compile(
+    r"^# caffe-pylayer splice --remove (?P<name>[^\n]*?) (?P<how>%s|%s|%s)"
+    r"(?:; read before: (?P<read>%s(?:, %s)*))?(?=\r?$)"
+    % (ALONE, BETWEEN, SPLIT, STRING, STRING),
+    re.MULTILINE,
 )
-SPATIAL = "Convolution Deconvolution Im2col Crop"
+# What Caffe takes for granted in a ...Loss, but not any more once a layer reads its top: a line
+# of its own before the type.
+WEIGHT = "loss_weight: 1 # by caffe-pylayer splice"
+SECONDS = 20  # that make_bottoms may take
 
 
 # Putting in.
 
 
-def put_in(net, fragment, after=None, further=(), name=None):
+def put_in(net, fragment, after=None, further=(), name=None, before=None):
     """Return the net's text with the fragment's layer in it, and a line that says where."""
     layer = fragment.layers[0]
     bottoms = [blob for blob in [after] if blob is not None] + list(further)
@@ -55,41 +73,102 @@ def put_in(net, fragment, after=None, further=(), name=None):
     if not bottoms and not layer.passes_on() and set(own) <= set(net.blobs()):
         bottoms = own
     _need_bottoms(net, layer, bottoms, "--after and --bottom")
-    name, tops = _new_names(layer, name)
-    there = [state for state in net.states if _has(net, bottoms, state)]
+    end = None if before is None else _before(net, layer, after, before)
+    name, tops = _new_names(layer, name, bottoms)
+    new = [top for top in tops if top not in bottoms]
+    there = [state for state in net.states if _has(net, bottoms, state, end)]
     if not there:
         raise CommandError(
-            "%s: no net has all of %s: see include" % (net.path, ", ".join(bottoms))
+            "%s: no net has all of %s%s: see include"
+            % (net.path, ", ".join(bottoms), before and " before " + before or "")
         )
     rules = _rules(net, fragment, bottoms, there)
     states = [state for state in there if included(layer.rules, state)]
-    _need_free(net, states, name, tops)
+    _need_free(net, states, name, new)
 
     index, where = len(net.layers) - 1, "at the end, reading " + ", ".join(bottoms)
-    readers, edits, records = [], [], []
+    readers, edits, how, read = [], [], ALONE, []
     if not bottoms:
         index, where = -1, "before the other layers"
-        for other in net.layers:
-            had = [bottom for bottom in other.bottoms if bottom.value in tops]
-            records += [_recorded(net, other, "bottom", bottom) for bottom in had]
+        read = [top for top in tops if any(other.reads(top) for other in net.layers)]
     elif layer.passes_on():
-        index = max(net.last(blob, state) for state in there for blob in bottoms)
-        readers = _readers(net, fragment, bottoms, index, states)
-        names = ", ".join(reader.name for reader in readers)
-        names = names or "no layer: %s is an output of the net now" % tops[0]
-        where = "after %s, read by %s" % (bottoms[0], names)
+        index = max(net.last(blob, state, end) for state in there for blob in bottoms)
+        last = {state: net.last(bottoms[0], state, end) for state in states}
+        chain = _in_place(net, bottoms[0], index)
+        if tops[0] != bottoms[0]:
+            how, readers = BETWEEN, _readers(net, fragment, bottoms, index, last)
+        where = _where(net, bottoms[0], tops, chain, readers)
     for loss in _losses_to_weigh(net, layer, bottoms):
-        end = loss.types[-1].literals[-1][1]
-        edits.append((end, end, WEIGHT))
-        records.append(Record(escaped(loss.name), "without", '"%s"' % WEIGHT))
+        edits.append(_weighed(net, loss))
     for reader in readers:
-        for bottom in reader.bottoms:
-            if bottom.value == bottoms[0]:
-                edits += renamed(net.text, bottom, tops[0])
-                records.append(_recorded(net, reader, "bottom", bottom))
+        for reference in reader.bottoms + reader.tops:
+            if reference.value == bottoms[0]:
+                edits += renamed(net.text, reference, tops[0])
     text = _written(fragment, name, bottoms, tops, rules)
-    edits.append(_block(net, index, name, [text], records))
+    edits.append(_block(net, index, name, [text], how, read))
     return edited(net.text, edits), "%s %s" % (name, where)
+
+
+def _before(net, layer, blob, name):
+    """Return the index of the layer of that name that works in place on a blob."""
+    if not layer.passes_on():
+        raise CommandError(
+            "%s: expected no --before, for it goes to the %s of the net"
+            % (layer.name, "end" if layer.bottoms else "start")
+        )
+    found = _in_place(net, blob, len(net.layers))
+    named = [i for i in found if net.layers[i].name == name]
+    if not named:
+        raise CommandError(
+            "%s: expected --before a layer that works in place on %s, got %s; there: %s"
+            % (net.path, blob or "the blob of --after", name, _names(net, found))
+        )
+    return named[0]
+
+
+def _in_place(net, blob, index):
+    """Return the indices of layers that work in place on a blob, up to that index."""
+    layers = enumerate(net.layers[: index + 1])
+    return [i for i, layer in layers if layer.reads(blob) and layer.gives(blob)]
+
+
+def _where(net, blob, tops, chain, readers):
+    """Return a line that says what a layer stands behind, and what reads it."""
+    where = "%s %s" % ("in place on" if tops[0] == blob else "after", blob)
+    if chain:
+        where += ", behind %s in place" % _names(net, chain)
+    if tops[0] == blob:
+        return where + ": its backward sees the top's data, not the bottom's"
+    moved = [net.layers.index(reader) for reader in readers if reader.gives(blob)]
+    names = _names(net, map(net.layers.index, readers))
+    if not readers:
+        names = "no layer: %s is an output of the net now" % tops[0]
+    where += ", read by " + names
+    if moved:
+        where += "; in place on its top: %s, so its backward must not use the top" % (
+            _names(net, moved)
+        )
+    return where
+
+
+def _names(net, indices):
+    """Return the names of layers, each once."""
+    names = [net.layers[i].name for i in indices]
+    names = [name for i, name in enumerate(names) if name not in names[:i]]
+    return ", ".join(names) or "none"
+
+
+def _weighed(net, loss):
+    """Return the edit that gives a loss the weight that it had for granted."""
+    place = _field(loss, "type").start
+    indent = re.search(r"(?:\A|\n)([ \t]*)\Z|\Z", net.text[:place]).group(1) or ""
+    return place, place, WEIGHT + line_break(net.text) + indent
+
+
+def _field(layer, name):
+    """Return the Place of the last field of that name."""
+    fields = zip(layer.message.fields, layer.message.places)
+    return [place for (field, _), place in fields if field == name][-1]
 
 
 def _losses_to_weigh(net, layer, bottoms):
@@ -130,21 +209,26 @@ def _need_free(net, states, name, tops):
                 )
 
 
-def _new_names(layer, name):
-    """Return the layer's name and tops; another name is also the top's, or stands before them."""
-    tops = [top.value for top in layer.tops]
-    if name is None:
-        return layer.name, tops
-    if len(tops) == 1:
-        return name, [name]
-    old = layer.name + "_"
-    return name, [
-        name + "_" + (top[len(old) :] if top.startswith(old) else top) for top in tops
-    ]
+def _new_names(layer, name, bottoms):
+    """Return the layer's name and tops; another name is also the top's, or stands before them.
+
+    A top that is in place in the fragment is so in the net.
+    """
+    tops, old = [top.value for top in layer.tops], layer.name + "_"
+    in_place = {own.value: blob for own, blob in zip(layer.bottoms, bottoms)}
+    if name is not None:
+        renames = [
+            name + "_" + (top[len(old) :] if top.startswith(old) else top)
+            for top in tops
+        ]
+        renames = [name] if len(tops) == 1 else renames
+    else:
+        name, renames = layer.name, tops
+    return name, [in_place.get(top, new) for top, new in zip(tops, renames)]
 
 
-def _has(net, blobs, state):
-    return all(net.last(blob, state) is not None for blob in blobs)
+def _has(net, blobs, state, end=None):
+    return all(net.last(blob, state, end) is not None for blob in blobs)
 
 
 def _rules(net, fragment, bottoms, there):
@@ -171,23 +255,23 @@ def _rules(net, fragment, bottoms, there):
     )
 
 
-def _readers(net, fragment, bottoms, index, states):
-    """Return the layers that read the last value of the first bottom in nets of these states.
+def _readers(net, fragment, bottoms, index, last):
+    """Return the layers that read the first bottom behind its last layer, or work in place on it.
 
-    CommandError where one stands before the layer of that index, or reads it in other nets, too.
+    `last` has the index of that layer for each state. CommandError where one stands before the
+    layer of `index`, or reads the blob in nets of other states, too.
     """
     blob, found = bottoms[0], set()
-    for state in states:
-        last = net.last(blob, state)
+    for state in last:
         for i, layer in net.active(state):
-            if i > last and layer.reads(blob):
+            if i > last[state] and (layer.reads(blob) or layer.gives(blob)):
                 found.add(i)
                 if i <= index:
                     raise CommandError(
                         "%s: %s reads %s, but stands before %s, whose top the new layer needs"
                         % (net.path, layer.name, blob, net.layers[index].name)
                     )
-    for state in [state for state in net.states if state not in states]:
+    for state in [state for state in net.states if state not in last]:
         for i, layer in net.active(state):
             if i in found and blob in net.readable(i, state):
                 missing = [
@@ -211,19 +295,17 @@ def _net_without(blob, state):
     return "a %s, which has no %s: let a layer give it there, too" % (net, blob)
 
 
-def _recorded(net, layer, field, reference):
-    """Return the Record of a string of a layer as it stands in the net."""
-    literals = " ".join(net.text[start:end] for start, end in reference.literals)
-    return Record(escaped(layer.name), field, literals)
-
-
 def _written(fragment, name, bottoms, tops, rules):
     """Return the text of the fragment's layer with these names and further rules."""
     text, layer, edits = fragment.text, fragment.layers[0], []
     for reference, value in zip(
         layer.names[:1] + layer.bottoms + layer.tops, [name] + bottoms + tops
     ):
-        edits += renamed(text, reference, value)
+        edits += [
+            (first, last, '""' if i else quoted(value, text[first]))
+            for i, (first, last) in enumerate(reference.literals)
+            if value != reference.value
+        ]
     for (field, _), place in zip(layer.message.fields, layer.message.places):
         if field == "python_param":
             indent = re.search(r"[ \t]*\Z", text[: place.start]).group()
@@ -233,11 +315,13 @@ def _written(fragment, name, bottoms, tops, rules):
     return whole[layer.start : len(whole) - len(text) + layer.end]
 
 
-def _block(net, index, name, layers, records):
+def _block(net, index, name, layers, how, read=()):
     """Return the edit that puts layers, as text, after the layer of that index (-1: first)."""
-    what = "both" if len(layers) == 2 else "this"
-    lines = comment_lines(escaped(name), what, records) + layers
+    line = "# caffe-pylayer splice --remove %s %s" % (escaped(name), how)
+    if read:
+        line += "; read before: " + ", ".join(map(quoted, read))
     place = _end_of_line(net, index)
+    lines = [line] + layers
     return place, place, joined(net, [""] + lines if place else lines + [""])
 
 
@@ -268,11 +352,8 @@ def split(net, fragment, name_of_loss, further=(), name=None):
             "got a loss, a metric, a data layer or several tops" % layer.name
         )
     name, top = (layer.name, "output") if name is None else (name, name)
-    middle = top + "_2"
-    index, states = (
-        net.layers.index(loss),
-        [s for s in net.states if included(loss.rules, s)],
-    )
+    middle, index = top + "_2", net.layers.index(loss)
+    states = [s for s in net.states if included(loss.rules, s)]
     before = [
         ref.value for other in net.layers[:index] for ref in other.tops
     ] + net.inputs
@@ -308,76 +389,207 @@ def split(net, fragment, name_of_loss, further=(), name=None):
     softmax = "layer {\n%s}" % "".join("  %s\n" % line for line in lines)
     added = [] if layer.rules else rules
     text = _written(fragment, name, [middle] + bottoms[1:], [top], added)
-    records = [
-        _recorded(net, loss, "type", loss.types[-1]),
-        _recorded(net, loss, "bottom", loss.bottoms[0]),
-    ]
     edits = renamed(net.text, loss.types[-1], "MultinomialLogisticLoss")
     edits += renamed(net.text, loss.bottoms[0], top)
-    edits.append(_block(net, index - 1, name, [softmax, text], records))
+    edits.append(_block(net, index - 1, name, [softmax, text], SPLIT))
     return edited(net.text, edits), "%s between Softmax and %s" % (name, loss.name)
 
 
 def _loss(net, name):
     """Return the SoftmaxWithLoss of that name; CommandError if it cannot be split."""
     found = [layer for layer in net.layers if layer.name == name]
+    if len(found) > 1:
+        lines = ", ".join(str(net.text.count("\n", 0, x.start) + 1) for x in found)
+        raise CommandError(
+            "%s: there are %d layers %s, in lines %s: give each a name of its own first"
+            % (net.path, len(found), name, lines)
+        )
     if [layer.type for layer in found] != ["SoftmaxWithLoss"]:
         losses = [layer.name for layer in net.layers if layer.type == "SoftmaxWithLoss"]
         raise CommandError(
             "%s: expected the name of one SoftmaxWithLoss, got %s; there: %s"
             % (net.path, name, ", ".join(losses) or "none")
         )
-    loss, index = found[0], net.layers.index(found[0])
+    reason = _unsplittable(net, found[0])
+    if reason:
+        instead = [bottom.value for bottom in found[0].bottoms[:1]]
+        instead = "".join("; instead: --after " + blob for blob in instead)
+        raise CommandError(
+            "%s: %s cannot be split: %s%s" % (net.path, name, reason, instead)
+        )
+    return found[0]
+
+
+def _unsplittable(net, loss):
+    """Return why a loss cannot be split, or None."""
+    index, message = net.layers.index(loss), loss.message
     extra = [
-        field for field, _ in loss.message.fields if field not in SPLITTABLE.split()
+        field
+        for field, value in message.fields
+        if field not in SPLITTABLE and getattr(value, "fields", True)
     ]
-    axis = [param for param in loss.message.all("softmax_param") if param.all("axis")]
-    for wrong, reason in (
-        (extra, "MultinomialLogisticLoss has no %s" % "".join(extra[:1])),
-        (axis, "it has a softmax_param.axis, MultinomialLogisticLoss takes axis 1"),
-        (len(loss.bottoms) != 2, "expected 2 bottoms, got %d" % len(loss.bottoms)),
-        (len(loss.tops) > 1, "expected one top, got %d" % len(loss.tops)),
-        (
-            any(
-                _is_spatial(net, index, ref.value, 2 - i)
-                for i, ref in enumerate(loss.bottoms)
-            ),
-            "it has spatial bottoms, MultinomialLogisticLoss takes one label for each sample",
-        ),
-    ):
-        if wrong:
-            raise CommandError("%s: %s cannot be split: %s" % (net.path, name, reason))
-    return loss
+    if extra:
+        return "MultinomialLogisticLoss has no %s" % extra[0]
+    axes = [
+        axis for param in message.all("softmax_param") for axis in param.all("axis")
+    ]
+    if axes[-1:] not in ([], [1]):
+        return "it has a softmax_param.axis, MultinomialLogisticLoss takes axis 1"
+    if len(loss.bottoms) != 2:
+        return "expected 2 bottoms, got %d" % len(loss.bottoms)
+    if len(loss.tops) > 1:
+        return "expected one top, got %d" % len(loss.tops)
+    for state in net.states:
+        if included(loss.rules, state):
+            found = shapes.of_blobs(net, state, index)
+            for bottom, first in zip(loss.bottoms, (2, 1)):
+                if shapes.is_spatial(found.get(bottom.value), first):
+                    return (
+                        "it has spatial bottoms, MultinomialLogisticLoss takes "
+                        "one label for each sample"
+                    )
+    return None
 
 
-def _is_spatial(net, index, blob, first):
-    """Whether a blob has more than one element along an axis from the first on.
+# Taking out.
 
-    As far as the layers before that index tell.
+
+def take_out(net, name):
+    """Return the net's text without a layer that was put in, and a line that says so.
+
+    It is as if the layer had never been there, so that several can go in any order.
     """
-    for i in reversed(range(index)):
-        layer = net.layers[i]
-        if layer.gives(blob):
-            if layer.type in SAME_SHAPE.split() and layer.bottoms:
-                return _is_spatial(net, i, layer.bottoms[0].value, first)
-            params = [
-                value for name, value in layer.message.fields if name.endswith("_param")
-            ]
-            shapes = [
-                shape.all("dim") for param in params for shape in param.all("shape")
-            ]
-            place = [top.value for top in layer.tops].index(blob)
-            return layer.type in SPATIAL.split() or _has_space(shapes, place, first)
-    dims = net.message.all("input_dim")
-    shapes = [shape.all("dim") for shape in net.message.all("input_shape")]
-    shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
-    return blob in net.inputs and _has_space(shapes, net.inputs.index(blob), first)
+    comments = list(COMMENT.finditer(net.text))
+    found = [match for match in comments if match.group("name") == escaped(name)]
+    if not found:
+        there = ", ".join(shown(match.group("name")) for match in comments) or "none"
+        raise CommandError(
+            "%s: expected a layer that splice has put in, got %s; there: %s"
+            % (net.path, name, there)
+        )
+    comment = found[-1]
+    block = _below(net, comment)
+    doubled = [match for match in found if _below(net, match) == block]
+    if not block or escaped(block[-1].name) != comment.group("name"):
+        raise _not_below(net, comment, comments, name)
+    others = [layer for layer in net.layers if layer not in block]
+    blob = top = None
+    if comment.group("how") != ALONE:
+        if not block[0].bottoms or not block[-1].tops:
+            raise CommandError("%s: %s has no bottom and top now" % (net.path, name))
+        blob, top = block[0].bottoms[0].value, block[-1].tops[0].value
+    given = [ref.value for x in block for ref in x.tops if not x.reads(ref.value)]
+    read = (comment.group("read") or "").encode("latin-1")
+    read = prototxt.parse(b"read: [" + read + b"]").all("read")
+    _need_unread(net, others, set(given) - {top}, read)
+
+    edits = _without(net, doubled, block)
+    for other in others:
+        for reference in other.bottoms + other.tops:
+            if reference.value == top:
+                edits += renamed(net.text, reference, blob)
+    if comment.group("how") == SPLIT:
+        losses = [
+            other
+            for other in others
+            if other.type == "MultinomialLogisticLoss" and _comes_from(net, other, top)
+        ]
+        if not losses:
+            raise CommandError(
+                "%s: no MultinomialLogisticLoss reads %s any more" % (net.path, top)
+            )
+        for loss in losses:
+            edits += renamed(net.text, loss.types[-1], "SoftmaxWithLoss")
+    return _unweighed(edited(net.text, edits), net.path), "%s taken out" % name
 
 
-def _has_space(shapes, place, first):
-    return bool(shapes) and any(
-        dim != 1 for dim in shapes[min(place, len(shapes) - 1)][first:]
+def _below(net, comment):
+    """Return the layers, one or two, that a comment is about."""
+    below = [layer for layer in net.layers if layer.start >= comment.end()]
+    return below[: 2 if comment.group("how") == SPLIT else 1]
+
+
+def _put_in(net):
+    """Return the layers that stand below the comments of splice."""
+    return [x for comment in COMMENT.finditer(net.text) for x in _below(net, comment)]
+
+
+def _not_below(net, comment, comments, name):
+    """Return the CommandError for a layer that does not stand right below its comment."""
+    ends = [x.start for x in net.layers if x.name == name and x.start > comment.end()]
+    for other in comments:
+        if ends and comment.end() <= other.start() < ends[0]:
+            first = shown(other.group("name"))
+            return CommandError(
+                "%s: %s stands inside; first --remove %s" % (net.path, first, first)
+            )
+    return CommandError(
+        "%s: the layer %s is not below its comment any more" % (net.path, name)
     )
+
+
+def _need_unread(net, others, blobs, read):
+    """Refuse when a layer reads one of the blobs, which would be gone.
+
+    But a blob that was read before it was put in may be so again.
+    """
+    for other in others:
+        for blob in [bottom.value for bottom in other.bottoms if bottom.value in blobs]:
+            first = _first(net, other)
+            if first or blob not in read:
+                raise CommandError(
+                    "%s: %s reads %s, which would be gone%s"
+                    % (net.path, other.name, blob, first)
+                )
+
+
+def _first(net, layer):
+    """Return what to do before a layer can go that was put in, or ""."""
+    for comment in COMMENT.finditer(net.text):
+        if layer in _below(net, comment):
+            return "; first --remove " + shown(comment.group("name"))
+    return ""
+
+
+def _comes_from(net, loss, blob):
+    """Whether a loss reads a blob, or what layers that were put in make of it."""
+    givers = {x.tops[0].value: x for x in _put_in(net) if x.tops and x.bottoms}
+    seen, at = set(), [bottom.value for bottom in loss.bottoms[:1]]
+    while at and at[0] != blob and at[0] not in seen:
+        seen.update(at)
+        at = [x.value for x in givers[at[0]].bottoms[:1]] if at[0] in givers else []
+    return at == [blob]
+
+
+def _without(net, comments, block):
+    """Return the edits that take out comments and the layers below them."""
+    spans = [comment.span() for comment in comments]
+    spans += [(part.start, part.end) for part in block]
+    edits = [_with_line_break(net.text, start, end) for start, end in spans]
+    if comments[0].start() == 0:
+        rest = re.compile("\r?\n?").match(net.text, block[-1].end)
+        edits.append(rest.span() + ("",))
+    return edits
+
+
+def _with_line_break(text, start, end):
+    """Return the edit that takes out a piece, with its indentation and the line break before it."""
+    before = re.search(r"(?:\r?\n|\A)[ \t]*\Z", text[:start])
+    return (before.start() if before else start, end, "")
+
+
+def _unweighed(text, path):
+    """Return the text without our loss_weight in losses that no layer of ours reads any more."""
+    net, edits = Net(text, path), []
+    wanted = {blob for layer in _put_in(net) for blob in layer.wanted()}
+    mark = re.compile(re.escape(WEIGHT) + r"\r?\n[ \t]*")
+    for layer in net.layers:
+        kept = layer.tops and layer.tops[0].value in wanted
+        for (field, _), place in zip(layer.message.fields, layer.message.places):
+            match = mark.match(text, place.start)
+            if field == "loss_weight" and match and not kept:
+                edits.append(match.span() + ("",))
+    return edited(text, edits)
 
 
 # The command.
@@ -388,12 +600,6 @@ def read(path):
     return Net(text_of(path), path)
 
 
-def text_of(path):
-    """Return the text of a file, a character a byte."""
-    with open(path, "rb") as stream:
-        return stream.read().decode("latin-1")
-
-
 def read_fragment(path):
     """Return the Net in the prototxt of the layer in a folder, or of the current one for None."""
     layer = find_layer(path)
@@ -401,6 +607,44 @@ def read_fragment(path):
     if len(fragment.layers) != 1 or not fragment.layers[0].names:
         raise CommandError("%s: expected one layer { } with a name" % fragment.path)
     return fragment
+
+
+def compare_shapes(text, path, name, of):
+    """Return lines that say which bottoms have other shapes than make_bottoms of a Layer gives."""
+    net = Net(text, path)
+    layer = [x for x in _put_in(net) if x.name == name][-1]
+    index = net.layers.index(layer)
+    states = [state for state in net.states if included(layer.rules, state)]
+    there = [shapes.of_blobs(net, state, index) for state in states]
+    if not any(found.get(bottom.value) for found in there for bottom in layer.bottoms):
+        return []
+    words = "%s: %s is %s, make_bottoms makes %s: test the layer with --bottoms-from=%s"
+    tested, lines = shapes_of_test(of) or [], []
+    for bottom, shape in zip(layer.bottoms, tested):
+        for here in [found.get(bottom.value) for found in there]:
+            if here and shapes.differ(here, shape):
+                both = shapes.written(here), shapes.written(shape)
+                lines.append(words % ((path, bottom.value) + both + (path,)))
+    return sorted(set(lines), key=lines.index)
+
+
+def shapes_of_test(layer):
+    """Return the shapes of what make_bottoms gives, None where it gives nothing."""
+
+    def run():
+        os.dup2(2, 1)  # what the test prints is not part of the net
+        sys.stdout = open(os.devnull, "w")
+        sys.dont_write_bytecode = True
+        sys.path[:0] = [os.path.join(layer.folder, "tests"), layer.folder]
+        numpy = importlib.import_module("numpy")
+        test = importlib.import_module("test_" + layer.name)
+        bottoms = test.make_bottoms(numpy.random.RandomState(0), 2)
+        return [[int(size) for size in numpy.shape(bottom)] for bottom in bottoms]
+
+    try:
+        return isolation.run_in_child(run, SECONDS, layer.folder)
+    except isolation.ChildEnded:
+        return None
 
 
 def need_writable(path, in_place):
@@ -487,6 +731,11 @@ def parse_options(parser, given):
         "--split", metavar="LOSS", help="split this SoftmaxWithLoss and go in between"
     )
     what.add_argument("--remove", metavar="NAME", help="take this layer out again")
+    add(
+        "--before",
+        metavar="LAYER",
+        help="with --after: go before this layer, which works in place on BLOB",
+    )
     further = "a further bottom, in order"
     add("--bottom", metavar="BLOB", action="append", default=[], help=further)
     add("--name", help="another name for the layer and its top")
@@ -503,6 +752,8 @@ def parse_options(parser, given):
     options = parser.parse_args(given)
     if options.remove is not None and (options.bottom or options.name is not None):
         parser.error("--remove takes neither --bottom nor --name")
+    if options.before is not None and options.after is None:
+        parser.error("--before goes with --after")
     if options.name == "":
         parser.error("expected a name after --name")
     return options
@@ -510,19 +761,18 @@ def parse_options(parser, given):
 
 def main(parser, given):
     options = parse_options(parser, given)
-    net = read(options.net)
+    net, lines = read(options.net), []
     if options.remove is not None:
         text, done = take_out(net, options.remove)
     else:
         fragment = read_fragment(options.layer)
+        more = options.bottom, options.name
         if options.split is not None:
-            text, done = split(
-                net, fragment, options.split, options.bottom, options.name
-            )
+            text, done = split(net, fragment, options.split, *more)
         else:
-            text, done = put_in(
-                net, fragment, options.after, options.bottom, options.name
-            )
+            text, done = put_in(net, fragment, options.after, *more + (options.before,))
+        name = options.name or fragment.layers[0].name
+        lines = compare_shapes(text, options.net, name, find_layer(options.layer))
     target = options.net if options.in_place else options.o
     if target in (None, "-"):
         show(text if target else diff(net.text, text, options.net))
@@ -532,5 +782,6 @@ def main(parser, given):
             keep(options.net, net.text)
         write(target, text)
     if options.in_place or options.o:
-        sys.stderr.write("%s: %s\n" % (options.net, done))
+        lines.insert(0, "%s: %s" % (options.net, done))
+    sys.stderr.write("".join(line + "\n" for line in lines))
     return 0

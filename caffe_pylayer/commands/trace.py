@@ -20,7 +20,7 @@ import traceback
 
 from . import CommandError, search_path
 from .layer_folder import SUFFIX, Layer, add_layer_option, find_layer, layer_names
-from .net_text import included, rules
+from .net_text import included, read_message, rules
 
 search_path.put_pythonpath_first()  # of modules of Python's own no more are imported
 try:
@@ -96,6 +96,7 @@ def main(parser, given):
     if arguments.net:
         for path in [arguments.net] + [arguments.weights] * bool(arguments.weights):
             open(path).close()
+        read_message(arguments.net)
         asked = "the stand-in was asked for" if wanted == "standin" else None
         missing = asked or engine.find_caffe()[1]
         if missing:
@@ -269,11 +270,7 @@ def copy_weights(net, path, steps):
 
 def import_layers(caffe, path, phase):
     """Import the Python layers of a net: when Caffe does it, it does not say what is wrong."""
-    try:
-        messages = prototxt.load(path).all("layer")
-    except ValueError:
-        return  # Caffe knows better what it can read
-    for message in messages:
+    for message in read_message(path).all("layer"):
         python = message.get("python_param", prototxt.Message())
         if python.get("module") and included(rules(message), (PHASES[phase], set(), 0)):
             try:

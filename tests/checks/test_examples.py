@@ -157,7 +157,7 @@ def test_folder_holds_the_examples_and_nothing_else():
 # Reads cases.json, runs each on real Caffe, prints what came out. A bottom that gets a gradient is
 # a Parameter layer, whose top shares its weight from the first forward on. With `forced` all are
 # Input layers, in a net with force_backward: true. No diff is zero before backward.
-PROBE = """
+RUN_CASES = """
 import json, os
 os.environ["GLOG_minloglevel"] = "2"
 import caffe
@@ -206,19 +206,19 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def on_caffe(bake, with_caffe, tmp_path_factory):
     """What real Caffe gives for each of CASES: top and diffs as arrays, or an error."""
-    out = tmp_path_factory.mktemp("probe")
+    out = tmp_path_factory.mktemp("cases")
     shutil.copy(bake(**STUB) / "euclidean.py", out)
     for name in NAMES:
         shutil.copy(EXAMPLES / name / f"{name}.py", out)
-    (out / "probe.py").write_text(PROBE)
+    (out / "run_cases.py").write_text(RUN_CASES)
     (out / "cases.json").write_text(json.dumps(CASES, default=np.ndarray.tolist))
-    result = with_caffe(out, "python3", "-B", "probe.py", PYTHONPATH=str(out))
+    result = with_caffe(out, "python3", "-B", "run_cases.py", PYTHONPATH=str(out))
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
 STUB = dict(layer_name="euclidean", layer_kind="loss", bottoms="a,b")
-CASES = {}  # name: the arguments of the probe's run
+CASES = {}  # name: the arguments of run in RUN_CASES
 RNG = np.random.RandomState(0)
 LAYER = "layer { name: 'tested' type: '%s' %s top: 'top' loss_weight: 0.7 %s }"
 PYTHON_PARAM = "python_param { module: '%s' layer: '%s' param_str: '%s' }"

@@ -445,10 +445,10 @@ def a_forward_that_aborts(patient):
 
 
 @breaks(
-    "whole",
-    NETS,
-    'my_layer.prototxt, param_str {{: Expected ":", found "{{".',
-    SAYS_MORE,
+    "here",
+    "fragment",
+    "my_layer.prototxt:*: expected a string in quotes, got {{*",
+    "mend it there",
 )
 def a_message_where_a_string_belongs(patient):
     patient.edit("my_layer.prototxt", "param_str: '", "param_str { } #")
@@ -911,6 +911,23 @@ WRONG_NETS = {  # its text, and the cross
         "mark.prototxt:1:1: expected *a byte order mark* -> mend it there",
     ),
     "solver": ("net: 'a.prototxt'", "it is a solver -> name its net, a.prototxt"),
+    "inside": (
+        "net_param { }",
+        "it is a solver -> move what its net_param {{ }} holds to a file",
+    ),
+    "lfs": (
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        "it is a git-lfs pointer -> get the file by git lfs pull",
+    ),
+    "binary": (
+        "\n\x08CaffeNet\x00",
+        "it is binary, as a caffemodel -> name the prototxt of the net",
+    ),
+    "blank": (" # nothing\n", "it is an empty file -> name the file of a net"),
+    "level": (
+        "layer { include { min_level: 'a' } }",
+        "level.prototxt:1:30: expected a whole number, got 'a' -> mend it there",
+    ),
     "empty": ("name: 'net'", "it has no layer {{ }} -> name a net"),
     "old": (
         "layers { type: DATA }",

@@ -4,9 +4,11 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 
+from caffe_pylayer.commands import command_line
 from support.commands import HERE, caffe_pylayer, where_caffe_is
 
 NET = b"""name: "net" # of three
@@ -47,8 +49,8 @@ layer { name: "p" type: "Power" bottom: "data" top: "p" }
 layer { name: "ip" type: "InnerProduct" bottom: "p" top: "ip" }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "data" top: "loss" }
 """
-AFTER_DATA = b"""# caffe-pylayer splice --remove my_layer takes this out, and puts back:
-#   ip bottom "data"
+AFTER_DATA = (
+    b"""# caffe-pylayer splice --remove my_layer takes this out and %s
 layer {
   name: "my_layer"
   type: "Python"
@@ -61,6 +63,8 @@ layer {
   }
 }
 """
+    % b"reconnects what reads it"
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +77,24 @@ def layers(bake, tmp_path_factory):
 
 
 @pytest.fixture
-def splice(layers, tmp_path, monkeypatch):
-    """splice(net, *arguments, layer=name) runs the tool on a file net.prototxt of those bytes."""
+def splice(layers, tmp_path, monkeypatch, capfdbinary):
+    """splice(net, *arguments, layer=name) runs the tool on a file net.prototxt of those bytes.
+
+    In this process, so that a call takes milliseconds.
+    """
     monkeypatch.chdir(tmp_path)
 
     def run(net, *arguments, layer="my_layer"):
         if net is not None:
             (tmp_path / "net.prototxt").write_bytes(net)
-        command = ["splice", "net.prototxt", "--layer", layers[layer], *arguments]
-        return caffe_pylayer(*command, text=False)
+        given = ["splice", "net.prototxt", "--layer", layers[layer], *arguments]
+        capfdbinary.readouterr()
+        try:
+            code = command_line.main([str(word) for word in given])
+        except SystemExit as end:
+            code = end.code
+        sys.stderr.flush()
+        return subprocess.CompletedProcess(given, code, *capfdbinary.readouterr())
 
     return run
 
@@ -238,7 +251,8 @@ def test_a_blob_of_one_phase_gives_its_include(put):
 
 def test_a_loss_keeps_its_weight_when_it_is_read(put):
     """Caffe takes loss_weight 1 for granted in a loss, but only where no layer reads its top."""
-    assert b'type: "SoftmaxWithLoss" loss_weight: 1\n' in put(NET, "--after", "loss")
+    weighed = b'  loss_weight: 1 # by caffe-pylayer splice\n  type: "SoftmaxWithLoss"\n'
+    assert weighed in put(NET, "--after", "loss")
     weighed = NET.replace(b'top: "loss"', b'top: "loss" loss_weight: 2')
     assert b"loss_weight: 1" not in put(weighed, "--after", "loss")
 
@@ -262,7 +276,168 @@ def test_a_new_output_of_the_net_is_said(splice):
     )
 
 
+LOSS = NET[NET.index(b'layer {\n  name: "loss"') :]
+
+
+@pytest.mark.parametrize("other", [b"", b'top: "loss" loss_weight: 2'])
+@pytest.mark.parametrize("phases", [(b"TRAIN", b"TEST"), (b"TEST", b"TRAIN")])
+def test_two_losses_of_one_name(put, other, phases):
+    """Each keeps what it had: one for TRAIN and one for TEST, which has no top or a weight."""
+    net = NET[: -len(LOSS)]
+    for phase, top in zip(phases, (b'top: "loss"', other)):
+        net += LOSS.replace(b'top: "loss"', top + b"\n  include { phase: %s }" % phase)
+    text = put(net, "--after", "loss")
+    assert text.count(b"loss_weight: 1 # by caffe-pylayer splice\n") == 1
+
+
+@pytest.fixture(scope="module")
+def in_place(bake):
+    """A layer that works in place, as its fragment says."""
+    folder = bake(layer_name="in_place")
+    fragment = folder / "in_place.prototxt"
+    text = fragment.read_text().replace('top: "in_place"', 'top: "bottom_0"')
+    fragment.write_text(text)
+    return folder
+
+
+def test_what_it_stands_behind_in_place_is_said(splice):
+    done = splice(NET, "--after", "ip", "-o", "-")
+    words = b"my_layer after ip, behind relu in place, read by accuracy, loss\n"
+    assert done.stderr.endswith(words)
+
+
+def test_goes_before_what_works_in_place(splice, put):
+    text = put(NET, "--after", "ip", "--before", "relu")
+    assert text.index(b'name: "my_layer"') < text.index(b'"relu"')
+    assert b'"ReLU" bottom: "my_layer" top: "my_layer"' in text
+    assert text.count(b'"ip"') == 3  # name and top of the InnerProduct, our bottom
+    done = splice(NET, "--after", "ip", "--before", "relu", "-o", "-")
+    assert done.stderr.endswith(
+        b"my_layer after ip, read by relu, accuracy, loss; in place on its top: relu, "
+        b"so its backward must not use the top\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, layer, words",
+    [
+        (
+            ["--before", "loss"],
+            "my_layer",
+            "works in place on ip, got loss; there: relu",
+        ),
+        (["--before", "relu", "--bottom", "label"], "my_loss", "expected no --before"),
+    ],
+)
+def test_refuses_what_is_not_in_place(refusal, arguments, layer, words):
+    assert words in refusal(NET, "--after", "ip", *arguments, layer=layer)
+
+
+def test_a_layer_in_place_stays_in_place(splice, put, layers, in_place):
+    layers["in_place"] = in_place
+    text = put(NET, "--after", "ip", layer="in_place")
+    assert layer_text(text, "in_place")[2:4] == ['bottom: "ip"', 'top: "ip"']
+    assert text.count(b'"ip"') == NET.count(b'"ip"') + 2
+    done = splice(NET, "--after", "ip", "-o", "-", layer="in_place")
+    words = (
+        b"in place on ip, behind relu in place: its backward sees the top's data, not"
+    )
+    assert words in done.stderr
+
+
+SHAPED = NET.replace(
+    b'type: "Input" top: "data"',
+    b'type: "Input" top: "data" input_param { shape { dim: 8 dim: 7 } }',
+).replace(
+    b'type: "InnerProduct"',
+    b'type: "InnerProduct" inner_product_param { num_output: 5 }',
+)
+
+
+def test_shapes_that_the_layer_s_test_does_not_have_are_said(splice, layers):
+    words = (
+        b": ip is (8, 5), make_bottoms makes (2, 3, 4): test the layer with "
+        b"--bottoms-from=net.prototxt\n"
+    )
+    assert words in splice(SHAPED, "--after", "ip", "-o", "-").stderr
+    assert (
+        words.replace(b"ip", b"output_2", 1)
+        in splice(SHAPED, "--split", "loss", "-o", "-").stderr
+    )
+    assert b"make_bottoms" not in splice(NET, "--after", "ip", "-o", "-").stderr
+    test = layers["my_layer"] / "tests" / "test_my_layer.py"
+    before = test.read_text()
+    for mine, said in (
+        ("print(7)\n    return [rng.randn(batch, 5)]", False),
+        ("return [rng.randn(batch, 6)]", True),
+        ("raise SystemExit", False),
+    ):
+        text, makes = (
+            before.split("    return [", 1)[0],
+            before.split("\n\n\ndef expected")[1],
+        )
+        test.write_text(text + "    " + mine + "\n\n\ndef expected" + makes)
+        try:
+            done = splice(SHAPED, "--after", "ip")
+        finally:
+            test.write_text(before)
+        assert (b"make_bottoms" in done.stderr, done.returncode) == (said, 0), mine
+        assert done.stdout.startswith(b"---")
+
+
 # Splitting
+
+
+def test_split_behind_global_pooling(put, refusal):
+    """A 1x1 convolution there has no height and no width; elsewhere it has."""
+    net = NET.replace(
+        b'  type: "InnerProduct"\n',
+        b'  type: "Convolution" convolution_param { num_output: 3 kernel_size: 1 }\n',
+    )
+    assert "spatial" in refusal(net, "--split", "loss")
+    pooled = net.replace(
+        b'type: "Input" top: "data"',
+        b'type: "Pooling" bottom: "label" top: "data" pooling_param { global_pooling: true }',
+    )
+    put(pooled, "--split", "loss")
+
+
+@pytest.mark.parametrize(
+    "more", ["softmax_param { axis: 1 }", "loss_param { }", "loss_param < >"]
+)
+def test_split_takes_what_says_no_more_than_the_default(put, more):
+    put(NET.replace(b'top: "loss"', b'top: "loss" ' + more.encode()), "--split", "loss")
+
+
+def test_split_behind_a_thousand_layers(put):
+    layer = b'layer { name: "r%d" type: "ReLU" bottom: "ip" top: "ip" }\n'
+    relus = b"".join(layer % i for i in range(1000))
+    put(
+        NET.replace(b'layer { name: "relu"', relus + b'layer { name: "relu"'),
+        "--split",
+        "loss",
+    )
+
+
+def test_split_says_what_to_do_with_two_losses_of_one_name(refusal):
+    words = refusal(NET + LOSS, "--split", "loss")
+    assert (
+        "there are 2 layers loss, in lines 18, 25: give each a name of its own" in words
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["- 1", "-# one\n1", "-inf", "- .5", "-1", "-nan", "-0x10", "- infinity"]
+)
+def test_a_minus_stands_where_it_does_for_caffe(put, value):
+    more = "inner_product_param { weight_filler { min: %s } }\n top:" % value
+    put(NET.replace(b"top:", more.encode(), 1), "--after", "data")
+
+
+@pytest.mark.parametrize("value", ["+1", "--1", "-", "-'a'", "-true"])
+def test_other_signs_are_refused_as_by_caffe(refusal, value):
+    net = b"layer { name: 'a' top: 'data' x: %s\n}" % value.encode()
+    assert "net.prototxt:" in refusal(net, "--after", "data")
 
 
 def test_split_a_softmax_with_loss(put):
@@ -296,7 +471,8 @@ def test_split_keeps_what_the_loss_says(put):
 @pytest.mark.parametrize(
     "old, new, reason",
     [
-        ('top: "loss"', 'top: "loss" loss_param { ignore_label: 255 }', "has no loss_param"),
+        ('top: "loss"', 'top: "loss" loss_param { ignore_label: 255 }',
+         "has no loss_param; instead: --after ip"),
         ('top: "loss"', 'top: "loss" softmax_param { axis: 2 }', "softmax_param.axis"),
         ('"InnerProduct"', '"Convolution"', "spatial"),
         ('type: "Input" top: "label"', 'type: "Input" top: "label" input_param { shape '
@@ -467,8 +643,11 @@ def test_a_pipe_stays_a_pipe(splice, tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_stdout_has_another_name(splice):
-    assert AFTER_DATA in splice(NET, "--after", "data", "-o", "/dev/stdout").stdout
+def test_stdout_has_another_name(splice, layers):
+    splice(NET, "--after", "data")
+    command = ["splice", "net.prototxt", "--layer", layers["my_layer"], "--after"]
+    done = caffe_pylayer(*command, "data", "-o", "/dev/stdout", text=False)
+    assert AFTER_DATA in done.stdout
 
 
 def test_a_hard_link_stays_one(splice, tmp_path):
@@ -487,6 +666,22 @@ def test_an_original_that_is_older_is_said(splice, tmp_path):
         b"net.prototxt.orig: kept, it is from before another change\n"
     )
     assert (tmp_path / "net.prototxt.orig").read_bytes() == NET
+
+
+def test_a_comment_that_stands_there_twice_goes_twice(splice):
+    text = splice(NET, "--after", "data", "-o", "-").stdout
+    line = text[text.index(b"# caffe-pylayer") : text.index(b'layer {\n  name: "my_')]
+    assert (
+        splice(text.replace(line, line * 2), "--remove", "my_layer", "-o", "-").stdout
+        == NET
+    )
+
+
+def test_names_are_shown_as_they_are_written(splice, refusal):
+    text = splice(NET, "--split", "loss", "--name", "層", "-o", "-").stdout
+    assert "got x; there: 層\n" in refusal(text, "--remove", "x")
+    inside = splice(text, "--after", "層_2", "--name", "é", "-o", "-").stdout
+    assert "é stands inside; first --remove é\n" in refusal(inside, "--remove", "層")
 
 
 # Taking out in any order: the net is then what it was
@@ -529,7 +724,7 @@ def test_a_weight_that_was_changed_stays(splice):
     text = splice(NET, "--after", "loss", "-o", "-").stdout
     text = text.replace(b"loss_weight: 1", b"loss_weight: 2")
     assert (
-        b" loss_weight: 2\n" in splice(text, "--remove", "my_layer", "-o", "-").stdout
+        b" loss_weight: 2 #" in splice(text, "--remove", "my_layer", "-o", "-").stdout
     )
 
 
@@ -566,7 +761,7 @@ def test_what_has_to_go_first_is_named(splice, refusal):
 
 def test_a_comment_of_the_author_below_ours_stays(splice):
     text = splice(NET, "--after", "data", "-o", "-").stdout
-    head = b'#   ip bottom "data"\n'
+    head = b"takes this out and reconnects what reads it\n"
     commented = text.replace(head, head + b"#   mine\n")
     removed = splice(commented, "--remove", "my_layer", "-o", "-").stdout
     assert removed == NET.replace(b'"data" }\n', b'"data" }\n#   mine\n', 1)
@@ -607,7 +802,8 @@ def test_refuses(refusal, arguments, words):
 @pytest.mark.parametrize(
     "net, words",
     [
-        (b"", "expected a net, got no layer { }"),
+        (b"", "expected a net, got an empty file: name"),
+        (b"name: 'x'", "expected a net, got no layer { }"),
         (b'layers { name: "a" type: DATA top: "a" }', "upgrade_net_proto_text"),
         (b'layer { name: "a"\n  top: }', "net.prototxt:2:8: expected"),
         (b'layer { name: "a"', "net.prototxt:1:18: expected word or }, got the end"),
@@ -626,9 +822,37 @@ def test_refuses(refusal, arguments, words):
         (b"layer { name: # 1\n5 }", ":2:1: expected a string in quotes, got 5"),
         (b"layer { name { } }", ":1:14: expected a string in quotes, got {"),
         (b'layer: [{ name: "a" top: "data" }]', "expected each layer as layer { }"),
-        (b'net: "other"\nbase_lr: 1', "got a solver; its net: other"),
-        (b"\x00\x01\xff", "net.prototxt:1:1: expected a name, value or bracket"),
+        (b'net: "other"\nbase_lr: 1', "got a solver: name its net, other"),
+        (b"\xff", "net.prototxt:1:1: expected a name, value or bracket"),
         (b"layer{" * 1000, "expected at most 100 levels"),
+        (
+            b"layer { include { min_level: 'a' } }",
+            "1:30: expected a whole number, got 'a'",
+        ),
+        (
+            b"layer { include { phase: train } }",
+            "1:26: expected TRAIN or TEST, got train",
+        ),
+        (
+            b"layer { bottom: 'x' propagate_down: 2 }",
+            "1:37: expected true or false, got 2",
+        ),
+        (b"layer { top: 'x' relu_param: 2 }", "1:30: expected { }, got 2"),
+        (b"layer: 2", "1:8: expected { }, got 2"),
+        (b"# none\n \n", "expected a net, got an empty file: name the file of a net"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid x\n",
+            "a git-lfs pointer: get",
+        ),
+        (b"\n\x08CaffeNet\x00\x01", "binary, as a caffemodel: name the prototxt"),
+        (b"\x89HDF\r\n", "an HDF5 file, as of weights: name the prototxt"),
+        (b"PK\x03\x04zip", "a compressed file: unpack it first"),
+        (b"\n<!DOCTYPE html>", "a web page: download the file itself, the raw one"),
+        (
+            b"base_lr: 1 net_param { layer { } }",
+            "a solver: move what its net_param { } holds",
+        ),
+        (b"base_lr: 1", "got a solver: name its net\n"),
         (b"\xef\xbb\xbf" + NET, "1:1: expected a name, got a byte order mark"),
     ],
 )
@@ -740,9 +964,9 @@ def test_remove_refuses_what_would_break_the_net(splice, refusal):
     read = text + b'layer { name: "x" type: "ReLU" bottom: "images" top: "x" }\n'
     assert "x reads images, which would be gone" in refusal(read, "--remove", "my_data")
     split = splice(NET, "--split", "loss", "-o", "-").stdout
-    renamed = split.replace(b'name: "loss"', b'name: "cost"')
-    assert "no MultinomialLogisticLoss loss any more" in refusal(
-        renamed, "--remove", "my_layer"
+    other = split.replace(b'"MultinomialLogisticLoss"', b'"InfogainLoss"')
+    assert "no MultinomialLogisticLoss reads output any more" in refusal(
+        other, "--remove", "my_layer"
     )
     gone = split.replace(b'name: "my_layer"', b'name: "yours"')
     assert "is not below its comment any more" in refusal(gone, "--remove", "my_layer")
@@ -768,6 +992,7 @@ def test_help_has_an_example(splice):
         ["--in-place", "-o", "x"],
         ["--remove", "a", "--name", "b"],
         ["--after", "data", "--name", ""],
+        ["--split", "loss", "--before", "relu"],
     ],
 )
 def test_wrong_usage(splice, arguments):

@@ -92,9 +92,9 @@ def nets(draw, types=("ReLU", "Silence", "HDF5Output"), names=BLOBS, least=0):
 
 
 @pytest.fixture(scope="module")
-def oracle(with_caffe):
-    """A function that asks splice_oracle.py, which runs where real Caffe is."""
-    script = Path(__file__).with_name("splice_oracle.py").relative_to(PROJECT)
+def meaning(with_caffe):
+    """A function that asks compare_meaning.py, which runs where real Caffe is."""
+    script = Path(__file__).with_name("compare_meaning.py").relative_to(PROJECT)
     command = [PROJECT / "scripts" / "with-caffe", "python3", script]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=PROJECT, text=True, **pipes) as process:
@@ -121,7 +121,7 @@ FRAGMENTS = [
 SOURCE = "layer { name: 'my_%d' type: 'Python' top: '%s' python_param { } }"
 
 
-def check(oracle, text, fragment, blobs):
+def check(meaning, text, fragment, blobs):
     """The layer after the first of the blobs, unless that is refused, changes nothing else."""
     before = text.encode().decode("latin-1")
     net, after = tool.Net(before, "net"), None
@@ -140,20 +140,20 @@ def check(oracle, text, fragment, blobs):
         assert any(words in str(error) for words in expected), error
     assume(after is not None)
     assert tool.take_out(tool.Net(after, "net"), "my_layer")[0] == before
-    assert oracle(text, after.encode("latin-1").decode(), blobs, "my_layer") is None
+    assert meaning(text, after.encode("latin-1").decode(), blobs, "my_layer") is None
 
 
 @settings(settings.get_profile("net"), max_examples=300)
 @given(nets(), st.sampled_from(BLOBS))
-def test_random_nets(oracle, text, blob):
-    check(oracle, text, FRAGMENTS[0], [blob])
+def test_random_nets(meaning, text, blob):
+    check(meaning, text, FRAGMENTS[0], [blob])
 
 
 @settings(settings.get_profile("net"), max_examples=500)
 @given(nets(names=BLOBS[:3], least=4), st.permutations(BLOBS[:3]))
-def test_two_bottoms(oracle, text, blobs):
+def test_two_bottoms(meaning, text, blobs):
     """Which are not both there in each phase."""
-    check(oracle, text, FRAGMENTS[1], blobs[:2])
+    check(meaning, text, FRAGMENTS[1], blobs[:2])
 
 
 @pytest.mark.slow

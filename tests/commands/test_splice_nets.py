@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import caffe_pylayer
+from caffe_pylayer.commands import command_line
 
 NETS = {path.stem: path for path in (Path(__file__).parent / "nets").glob("*.prototxt")}
-PROBE = Path(__file__).with_name("splice_probe.py")
+COMPARE = Path(__file__).with_name("compare_values.py")
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +18,12 @@ def layer(bake):
     return bake(layer_name="my_layer")
 
 
-def splice(layer, net, *arguments):
-    command = ["splice", net, "--layer", layer, *arguments]
-    return caffe_pylayer(*command, text=False, check=True).stdout
+def splice(layer, net, *arguments, to=None):
+    """Return the net as splice changes it, in this process; a path `to` keeps it."""
+    to = to or layer / "out.prototxt"
+    given = ["splice", net, "--layer", layer, *arguments, "-o", to]
+    assert command_line.main([str(word) for word in given]) == 0
+    return to.read_bytes()
 
 
 def blobs(net):
@@ -30,10 +33,10 @@ def blobs(net):
 
 def compare(with_caffe, layer, pairs):
     """Return, for each (net, spliced, blob) and each phase, what differs on real Caffe."""
-    shutil.copy(PROBE, layer)
+    shutil.copy(COMPARE, layer)
     lines = "".join(json.dumps([str(part) for part in pair]) + "\n" for pair in pairs)
     (layer / "pairs").write_text(lines)
-    done = with_caffe(layer, "sh", "-c", "python3 splice_probe.py <pairs")
+    done = with_caffe(layer, "sh", "-c", "python3 compare_values.py <pairs")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -43,14 +46,43 @@ def test_behind_every_blob_in_turn(layer, with_caffe, net):
     pairs = []
     for i, blob in enumerate(blobs(NETS[net])):
         spliced = layer / f"{net}_{i}.prototxt"
-        splice(layer, NETS[net], "--after", blob, "-o", spliced)
-        assert (
-            splice(layer, spliced, "--remove", "my_layer", "-o", "-")
-            == NETS[net].read_bytes()
-        )
+        splice(layer, NETS[net], "--after", blob, to=spliced)
+        assert splice(layer, spliced, "--remove", "my_layer") == NETS[net].read_bytes()
         pairs.append((shutil.copy(NETS[net], layer), spliced, blob))
     assert len(pairs) >= 8
     assert compare(with_caffe, layer, pairs) == [[]] * 2 * len(pairs)
+
+
+def test_between_a_layer_and_the_one_in_place_behind_it(layer, with_caffe):
+    """All values are as before; what was conv1 is now the layer's top, the ReLU in place on it."""
+    spliced = layer / "between.prototxt"
+    arguments = ["--after", "conv1", "--before", "relu1"]
+    splice(layer, NETS["caffenet"], *arguments, to=spliced)
+    pair = (shutil.copy(NETS["caffenet"], layer), spliced, "conv1")
+    assert compare(with_caffe, layer, [pair]) == [["conv1"]] * 2
+    back = splice(layer, spliced, "--remove", "my_layer")
+    assert back == NETS["caffenet"].read_bytes()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_module_in_a_package(bake, tmp_path, with_caffe, in_place):
+    """module: "layers.my_layer.my_layer", with PYTHONPATH the folder of the repository."""
+    (tmp_path / "layers").mkdir()
+    folder = bake(layer_name="my_layer", out=tmp_path / "layers")
+    fragment = folder / "my_layer.prototxt"
+    text = fragment.read_text()
+    text = text.replace('module: "', 'module: "layers.my_layer.')
+    text = text.replace('top: "my_layer"', 'top: "bottom_0"') if in_place else text
+    fragment.write_text(text)
+    (tmp_path / "net.prototxt").write_text(DATA % "" + P)
+    spliced = tmp_path / "spliced.prototxt"
+    splice(folder, tmp_path / "net.prototxt", "--after", "data", to=spliced)
+    assert 'module: "layers.my_layer.my_layer"' in spliced.read_text()
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = with_caffe(tmp_path, "python3", "-c", LOAD, "", **environment)
+    assert done.returncode == 0, done.stderr
+    back = splice(folder, spliced, "--remove", "my_layer")
+    assert back.decode() == DATA % "" + P
 
 
 # Nets that differ between phases or stages: layers, what comes after NET, stages and the net.
@@ -72,6 +104,15 @@ UNFED = """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
   inner_product_param { num_output: 1 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
+POOLED = """layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+  shape { dim: 4 dim: 2 dim: 8 dim: 8 } shape { dim: 4 } } }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
+  pooling_param { global_pooling: true } }
+layer { name: "fc" type: "Convolution" bottom: "pool" top: "fc"
+  convolution_param { num_output: 3 kernel_size: 1 weight_filler { min: - 1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" loss_param { }
+  softmax_param { axis: 1 } }
+"""
 TRAIN, TEST, DEPLOY = "phase: TRAIN", "phase: TEST", 'stage: "deploy"'
 AFTER_P = ["--after", "p", "--bottom", "label"]
 SPLIT = ["--split", "loss", "--bottom", "label"]
@@ -85,25 +126,23 @@ PHASED = {
     ),
     "a split": ("two", SPLIT, [""], DATA % TRAIN + UNLABELLED % TEST + ONE + P + LOSS % TRAIN),
     "a source": ("src", [], [""], UNFED),
+    "a split behind global pooling": ("one", ["--split", "loss"], [""], POOLED),
 }  # fmt: skip
 LOAD = """import itertools, sys, caffe
 for phase, stage in itertools.product((caffe.TRAIN, caffe.TEST), sys.argv[1:]):
-    caffe.Net("spliced.prototxt", phase, stages=[stage])
+    caffe.Net("spliced.prototxt", phase, stages=[stage]).forward()
 """
 
 
 @pytest.mark.parametrize("case", PHASED)
 def test_loads_in_every_phase(bake, with_caffe, case):
     name, arguments, stages, net = PHASED[case]
-    answers = (
-        {"bottoms": "2"}
-        if name == "two"
-        else {"layer_kind": "data", "tops": "data,label"}
-    )
+    source = {"layer_kind": "data", "tops": "data,label"}
+    answers = {"two": {"bottoms": "2"}, "src": source, "one": {}}[name]
     folder = bake(layer_name=name, **answers)
     (folder / "net.prototxt").write_text(net)
     spliced = folder / "spliced.prototxt"
-    splice(folder, folder / "net.prototxt", *arguments, "-o", spliced)
+    splice(folder, folder / "net.prototxt", *arguments, to=spliced)
     done = with_caffe(folder, "python3", "-c", LOAD, *stages)
     assert done.returncode == 0, done.stderr
-    assert splice(folder, spliced, "--remove", name, "-o", "-").decode() == net
+    assert splice(folder, spliced, "--remove", name).decode() == net

@@ -463,7 +463,7 @@ REFUSED = {
     "unreadable": (
         "layer {\n  name }\n",
         [],
-        "x.prototxt: Error parsing .*: 2:8: Expected ",
+        "x.prototxt:2:8: expected : or {, got }",
     ),
     "layer": (
         NET,
