@@ -95,7 +95,7 @@ class Doubles(object):
         subject: the Subject.
         layer_net: the LayerNet in float32.
         arrays, tops, top_diffs: lists of arrays, its bottoms, tops and tops' diffs.
-        others: further lists of top diffs.
+        others: function that returns further lists of top diffs.
     """
 
     def __init__(self, subject, layer_net, arrays, tops, top_diffs, others):

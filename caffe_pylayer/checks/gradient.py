@@ -19,7 +19,7 @@ import numpy as np
 
 LADDERS = {  # steps, in units of the size of an element; the first ladder is quick
     np.dtype(np.float32): [[0.2 / 2**i for i in range(10)]],
-    np.dtype(np.float64): [[2e-7, 1e-7], [2e-4 / 2**i for i in range(14)]],
+    np.dtype(np.float64): [[1e-7], [2e-4 / 2**i for i in range(14)]],
 }
 TOLERANCES = {  # relative errors of a direction that need no closer look
     np.dtype(np.float32): 1e-4,
@@ -201,7 +201,7 @@ def agrees(point, size, rng):
 
 def directions(point, size, rng):
     """Return two directions: a random one, and the one in which diff goes uphill."""
-    random = size * rng.choice([-1, 1], size.shape)
+    random = size * signs(rng, size.shape)
     diff = point.diff
     return random, np.where(diff < 0, -size, np.where(diff > 0, size, random))
 
@@ -226,7 +226,7 @@ def is_wrong(point, size, rng):
     """Return whether random directions differ: most of them do, most agree, or None."""
     slopes = [
         (u, point.slope(u))
-        for u in (size * rng.choice([-1, 1], size.shape) for _ in range(OPINIONS))
+        for u in (size * signs(rng, size.shape) for _ in range(OPINIONS))
     ]
     limit = point.tolerance
     if 2 * sum(slope.agrees(limit) for _, slope in slopes) > OPINIONS:
@@ -244,7 +244,8 @@ def wrong_at_ties(point, rng):
     along it a max, sort or median of them is smooth. Right next to it, where none are
     equal, the gradient must be right.
     """
-    values = np.unique(point.bottom[point.bottom != 0])
+    values = point.bottom[point.bottom != 0]
+    values = np.unique(rng.choice(values, MOST_ELEMENTS)) if values.size else values
     count = min(len(values), LEVELS)
     if count < 2:
         return None
@@ -341,12 +342,14 @@ class Survey(object):
         step = 4 * point.rounding / max(ELEMENT_TOLERANCE * typical, 1e-300)
         step = np.clip(step, point.ladders[-1][-1], point.ladders[-1][2])
         self.numeric = np.full(bottom.shape, np.nan)
-        self.alternatives = [self.numeric.copy() for _ in point.others]
+        self.others = point.others()
+        self.alternatives = [self.numeric.copy() for _ in self.others]
         self.error = np.full(bottom.shape, np.nan)
         self.slopes = {}
         indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
         for index in indices:
-            slope, others = point.one_step_slope(index, size[index], step, self.largest)
+            arguments = index, size[index], step, self.largest, self.others
+            slope, others = point.one_step_slope(*arguments)
             self.slopes[index] = slope
             self.numeric[index] = slope.numeric / size[index]
             self.error[index] = slope.error / size[index]
@@ -396,10 +399,7 @@ class Survey(object):
         slopes = [self.point.slope(u * clear) for u in directions]
         found = [slope for slope in slopes if slope.differs(errors=10)]
         if found and left_out and sampled:  # there are kinks among the others
-            more = [
-                self.size * self.rng.choice([-1, 1], clear.shape) * clear
-                for _ in range(2)
-            ]
+            more = [self.size * signs(self.rng, clear.shape) * clear for _ in range(2)]
             slopes += [self.point.slope(u) for u in more]
             found = found if root_sum_square(slopes).differs(errors=20) else []
         return Finding(self.point, WHOLE, [(None, found[0])]) if found else None
@@ -424,11 +424,12 @@ class Point(object):
         bottom: the point, whose type is the layer's precision.
         top_diffs: the diffs that backward was given, a list of arrays.
         rng: a numpy.random.RandomState.
-        others: further lists of top diffs, for Finding.alternatives.
+        others: function that returns further lists of top diffs, for
+            Finding.alternatives.
         found: the diff and the tops at that point, where they are known.
     """
 
-    def __init__(self, run, backward, bottom, top_diffs, rng, others=(), found=None):
+    def __init__(self, run, backward, bottom, top_diffs, rng, others=list, found=None):
         self.run, self.backward, self.dtype = run, backward, bottom.dtype
         self.bottom = np.asarray(bottom, np.float64)
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
@@ -436,17 +437,17 @@ class Point(object):
         self.others, self.rng = others, rng
         self.ladders, self.tolerance = LADDERS[self.dtype], TOLERANCES[self.dtype]
         self.fine = self.dtype == np.float64
+        least = 1.0 if self.fine else 0.0  # inside, 1 - p is of 1
+        sizes = [np.maximum(np.abs(top), least) for top in self.tops]
+        terms = [np.sum(np.square(v * t)) for v, t in zip(self.top_diffs, sizes)]
+        self.floor = np.finfo(self.dtype).eps / 2 * np.sqrt(sum(terms))
         self._rounding = None
 
     @property
     def rounding(self):
         """The rounding of s, not of a slope."""
         if self._rounding is None:
-            roundoff = np.finfo(self.dtype).eps / 2
-            least = 1.0 if self.fine else 0.0  # inside, 1 - p is of 1
-            sizes = [np.maximum(np.abs(top), least) for top in self.tops]
-            terms = [np.sum(np.square(v * t)) for v, t in zip(self.top_diffs, sizes)]
-            self._rounding = roundoff * np.sqrt(sum(terms))
+            roundoff, self._rounding = np.finfo(self.dtype).eps / 2, self.floor
             for _ in range(3 if self.bottom.size < 1000 else 1):
                 jitter = JITTER * roundoff * self.rng.uniform(-1, 1, self.bottom.shape)
                 rounding = abs(self.residual_change(self.bottom * (1 + jitter))[0])
@@ -492,7 +493,7 @@ class Point(object):
         u[chosen] = size.ravel()[chosen] * rng.choice([-1, 1], len(chosen))
         return self.slope(u.reshape(size.shape))
 
-    def one_step_slope(self, index, amount, step, largest):
+    def one_step_slope(self, index, amount, step, largest, others):
         """Return the Slope along one element from one step, and slopes for the others.
 
         `amount` is for how much of the element it is, `largest` the largest slope of
@@ -501,7 +502,7 @@ class Point(object):
         u = np.zeros(self.bottom.shape)
         u[index] = amount
         residual, jump, changes = self.central_difference(u, step)
-        others = [dot(other, changes) / (2 * step) for other in self.others]
+        others = [dot(other, changes) / (2 * step) for other in others]
         analytic, rounding = self.diff[index] * amount, 2 * self.rounding / step
         if not np.isfinite(residual):
             residual, jump = 0.0, np.inf
@@ -545,7 +546,7 @@ class Point(object):
                 continue
             if analytic == 0 and not np.any(steps):
                 return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-            rounding = 4 * self.rounding / h
+            rounding = 4 * (self.rounding if len(ladder) > 1 else self.floor) / h
             least = ELEMENT_TOLERANCE * scale + rounding
             residual, truncation = extrapolated(analytic, steps[-3:], least)
             least_rounding = least_rounding or rounding
@@ -602,19 +603,29 @@ def root_sum_square(slopes):
 
 
 def extrapolated(analytic, steps, least):
-    """Return the residual and its truncation from two or three halved steps.
+    """Return the residual and its truncation from one step or three halved ones.
 
     A slope of at most `least` is none that diverges.
     """
-    (r1, j1), (r2, j2) = steps[-2:]
-    r0, j0 = steps[-3] if len(steps) > 2 else (None, 2 * j1)
-    residual = (4 * r2 - r1) / 3
-    coarser = r1 if r0 is None else (4 * r1 - r0) / 3
+    if len(steps) == 1:
+        residual, jump = steps[0]
+        return residual, abs(jump)
+    (r0, j0), (r1, j1), (r2, j2) = steps
+    residual, coarser = (4 * r2 - r1) / 3, (4 * r1 - r0) / 3
     truncation = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - coarser)
-    if r0 is not None and abs(analytic + r2) > least:
+    if abs(analytic + r2) > least:
         if diverges(analytic + r0, analytic + r1, analytic + r2):
             truncation = np.inf
     return residual, truncation
+
+
+def signs(rng, shape):
+    """Return random signs; for many from single bits, which takes less time."""
+    count = int(np.prod(shape))
+    if count <= MOST_ELEMENTS:
+        return rng.choice([-1, 1], shape)
+    ones = np.unpackbits(np.frombuffer(rng.bytes(count // 8 + 1), np.uint8))[:count]
+    return (2.0 * ones - 1).reshape(shape)
 
 
 def diverges(*slopes):
