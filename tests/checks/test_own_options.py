@@ -190,8 +190,9 @@ def test_unchecked_tops(layer, run):
         assert set(found.values()) == {"passed", outcome}
 
 
-def test_a_gradient_with_kinks_everywhere_is_skipped_and_says_so(layer, run):
-    edit(layer / "my_layer.py", "= bottom[0].data\n", "= abs(bottom[0].data)\n")
+def test_a_gradient_that_cannot_be_measured_is_skipped_and_says_so(layer, run):
+    only_of_zeros = "abs(bottom[0].data) / (not bottom[0].data.any())"
+    edit(layer / "my_layer.py", "= bottom[0].data\n", f"= {only_of_zeros}\n")
     edit(layer / "my_layer.py", "= top[0].diff", "= 7 * top[0].diff")
     test = layer / "tests" / "test_my_layer.py"
     edit(test, "rng.randn(", "0 * rng.randn(")
@@ -200,7 +201,7 @@ def test_a_gradient_with_kinks_everywhere_is_skipped_and_says_so(layer, run):
     skipped = [name for name, outcome in found.items() if outcome == "skipped"]
     assert skipped == ["test_my_layer[gradient]"]
     said = " ".join(found.output.split())
-    words = "the gradient of bottom bottom_0 cannot be measured: forward has a kink at"
+    words = "the gradient of bottom bottom_0 cannot be measured"
     assert words in said
 
 
