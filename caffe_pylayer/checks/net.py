@@ -28,11 +28,7 @@ class Fragment(object):
 
     `layer` is its prototxt.Message, `python` that of python_param; `bottoms` and `tops`
     are names, `wanted` says for each bottom whether it gets a gradient, `phase` is 0
-<<<<<<< HEAD
-    for TRAIN and 1 for TEST, `params` the dict in param_str, of JSON, Python or YAML.
-=======
     for TRAIN and 1 for TEST, `params` the dict in param_str: JSON, Python or YAML.
->>>>>>> main
     """
 
     def __init__(self, path):
