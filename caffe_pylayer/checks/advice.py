@@ -7,6 +7,7 @@ import numpy as np
 from .net import CheckFailed
 from .subject import BATCHES, all_equal, show
 
+LARGE = 300.0  # logits, of which exp overflows in float32
 MOST_DRAWS = 20  # until each sample has changed a top
 
 
@@ -84,7 +85,7 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """Zeros, equal samples and labels all of one value give finite tops and diffs.
+    """Zeros, equal and large samples, equal labels give finite tops and diffs.
 
     Raises CheckFailed where zeros or such labels give no finite top, such as 0 / 0, and
     advises of the rest. A layer may refuse them, zeros with a ValueError.
@@ -117,6 +118,8 @@ def edges(subject):
             hint = ": is an eps forgotten?"
             cases.append(("a sample of zeros", 0, 0, ValueError, hint))
             cases.append(("two equal samples", 0, array[1], ValueError, ""))
+            large = array[0] * (LARGE / np.max(np.abs(array)))
+            cases.append(("values up to %g" % LARGE, 0, large, ValueError, ""))
         if np.all(array == np.round(array)):  # labels, or indices of something
             hint = ": does it divide by their number?"
             for value in (np.min(array), np.max(array)):

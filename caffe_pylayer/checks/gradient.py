@@ -193,10 +193,16 @@ def look(point, size, rng):
 
 
 def agrees(point, size, rng):
-    """Whether slopes agree at small steps, in two directions."""
+    """Whether slopes agree at a small step, in two directions."""
     quick = point.ladders[0]
-    slopes = (point.slope(u, ladder=quick) for u in directions(point, size, rng))
-    return all(slope.agrees(point.tolerance) for slope in slopes)
+    for u in directions(point, size, rng):
+        slope = point.slope(u, ladder=quick)
+        if slope.agrees(point.tolerance):
+            continue
+        slope.rounding = slope.least_rounding = 4 * point.rounding / quick[-1]
+        if slope.rounding > SURE * slope.scale or not slope.agrees(point.tolerance):
+            return False
+    return True
 
 
 def directions(point, size, rng):

@@ -82,6 +82,8 @@ def move_weights(subject, layer_net, arrays):
 
 def change(subject, layer_net, arrays, weights, values):
     """Give weights these values, all of them or those that forward takes."""
+    if not weights:
+        return
     before = [weight.data.copy() for weight in weights]
     for chosen in [range(len(weights))] + [[i] for i in range(len(weights))]:
         for i in chosen:

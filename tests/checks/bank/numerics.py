@@ -215,7 +215,10 @@ bottom[0].diff[...] = -self.p * (self.l - h) * top[0].diff[0]
         bottoms="2 * rng.randn(batch, 5)",
         tops=None,
         needs=[21],
-        twins=[("no mean", "(self.l - h)", "self.l", "gradient", "bottom x")],
+        twins=[
+            ("no mean", "(self.l - h)", "self.l", "gradient", "bottom x"),
+            ("overflows", "x - x.max(1)[:, None]", "x", "any --strict", "up to 300"),
+        ],
     ),
     "roots_and_powers": dict(  # of values over six orders of magnitude
         body=layer(
