@@ -157,7 +157,9 @@ def test_folder_holds_the_examples_and_nothing_else():
     ]
     hidden = {"__pycache__", ".pytest_cache", ".ruff_cache"}
     found = {str(path) for path in files if not hidden & set(path.parts)}
-    found = {path for path in found if not path.startswith("digits/")}  # for docs/opencv.md
+    found = {
+        path for path in found if not path.startswith("digits/")
+    }  # for docs/opencv.md
     expected = {f"{name}/answers.yaml" for name in NAMES}
     expected |= {path for name in NAMES for path in author_files(name)}
     assert found == expected | {"README.md", "conftest.py", "pytest.ini"}
