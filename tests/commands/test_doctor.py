@@ -245,6 +245,14 @@ def test_any_way_to_write_pythonpath_is_right(here, value):
     )
 
 
+def test_a_layer_that_starts_a_process_has_only_ticks(whole):
+    start = "from multiprocessing import Process; from time import sleep\n        "
+    start += "Process(target=sleep, args=(600,)).start()\n        "
+    whole.edit("my_layer.py", "self.params = ", start + "self.params = ")
+    report = whole.examine()
+    assert (report.marked("✓"), report.code) == (TOPICS, 0)
+
+
 # Broken, on real Caffe
 
 OFF_PYTHONPATH = "rename it or take {other} off PYTHONPATH"
