@@ -45,7 +45,7 @@ proof: $(VENV)/test
 		tests/generated/proof_param_str.py
 
 bench: $(VENV)/test
-	scripts/with-caffe --setup
+	CAFFE_ALSO=python3-torch scripts/with-caffe --setup
 	$(VENV)/bin/python -B benchmarks/bench.py $(ARGS)
 
 audit: $(VENV)/new

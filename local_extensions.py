@@ -29,7 +29,7 @@ from template_spec.answers import (
 )
 from template_spec.errors import AnswerError, refuse
 from template_spec.kinds import KINDS
-from template_spec.layout import filled, params_source, to_source
+from template_spec.layout import filled, net_spec, params_source, to_source
 from template_spec.literals import escaped, fence, markdown_text, to_json, to_markdown
 
 HERE = Path(__file__).resolve().parent
@@ -112,7 +112,8 @@ def version(_):
 
 FILTERS = (
     check, checked_name, class_name, command, default_count, escaped, fence, filled, key_types,
-    layer_spec, markdown_text, params_source, root, to_json, to_markdown, to_source, version,
+    layer_spec, markdown_text, net_spec, params_source, root, to_json, to_markdown,
+    to_source, version,
 )  # fmt: skip
 
 

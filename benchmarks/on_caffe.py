@@ -22,7 +22,12 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import exhaustive  # noqa: E402
 
-from caffe_pylayer.checks import checks, engine, isolation, net, prototxt  # noqa: E402
+try:
+    import torch_gradcheck
+except ImportError:  # no torch here: bench.py asks for it where it needs it
+    torch_gradcheck = None
+
+from caffe_pylayer.checks import checks, double, engine, isolation, net, prototxt  # noqa: E402
 from caffe_pylayer.checks.subject import Author  # noqa: E402
 
 OURS = "ours, check gradient"
@@ -71,13 +76,17 @@ def counted(caffe, layer):
     layer_class = getattr(
         importlib.import_module(python.get("module")), python.get("layer")
     )
-    forward, count = layer_class.forward, [0]
+    forward, count, tops = layer_class.forward, [0], double.Passes.tops
 
     def counting(self, bottom, top):
         count[0] += 1
         return forward(self, bottom, top)
 
-    layer_class.forward = counting
+    def counting_double(self, values):  # in float64 the class is another one
+        count[0] += self.caffe is not None
+        return tops(self, values)
+
+    layer_class.forward, double.Passes.tops = counting, counting_double
     return count
 
 
@@ -111,8 +120,29 @@ def run_exhaustive(method):
     return run
 
 
+def run_gradcheck(function):
+    """Return a function that runs torch's gradcheck at the points of our check `gradient`."""
+
+    def run(caffe, layer, seed, stop):
+        subject, found = layer.subject(caffe, seed), []
+        np.random.seed(seed)
+        torch_gradcheck.torch.manual_seed(seed)
+        for draw in range(checks.DRAWS):
+            arrays = subject.bottoms(checks.BATCHES[draw % len(checks.BATCHES)], draw)
+            with double.double_precision():
+                wrapped = torch_gradcheck.Wrapped(subject.fragment, arrays)
+                found.append(function(wrapped))
+            if stop and found[-1]:
+                break
+        return next(filter(None, found), None)
+
+    return run
+
+
 METHODS = {OURS: run_ours(["gradient"]), OURS_ALL: run_ours([])}
 METHODS.update((name, run_exhaustive(row)) for name, row in exhaustive.METHODS.items())
+TORCH = torch_gradcheck.METHODS if torch_gradcheck else {}
+METHODS.update((name, run_gradcheck(function)) for name, function in TORCH.items())
 
 
 def verdict(layer, method, seed=0, stop=False):
@@ -122,7 +152,8 @@ def verdict(layer, method, seed=0, stop=False):
     """
 
     def run():
-        with engine.running("real", layer.folder) as caffe:
+        kind = "standin" if method in TORCH else "real"
+        with engine.running(kind, layer.folder) as caffe:
             forwards, start = [0], time.perf_counter()
             try:
                 forwards = counted(caffe, layer)
@@ -210,7 +241,7 @@ def seconds_of(function, loops=1):
 
 
 def growth(job, folder):
-    """The check `gradient` at several sizes of bottom 0, and one pass of the layer there."""
+    """The check `gradient` at several sizes of bottom 0; gradcheck and one pass there."""
     rows = []
     for kind, path in job["layers"].items():
         layer = Layer(path)
@@ -223,12 +254,17 @@ def growth(job, folder):
                 return [rng.randn(batch, shape) for _ in range(count)]
 
             layer.make_bottoms = make_bottoms
-            found = min(
-                (verdict(layer, OURS) for _ in range(job["repeats"])),
-                key=lambda r: r["seconds"],
-            )
-            if found["found"]:
-                sys.exit("growth, %s of %d elements: %s" % (kind, size, found["text"]))
+            found, fast = [
+                min(
+                    (verdict(layer, method) for _ in range(job["repeats"])),
+                    key=lambda row: row["seconds"],
+                )
+                for method in (OURS, torch_gradcheck.FAST)
+            ]
+            for row in (found, fast):
+                if row["found"]:
+                    text = "growth, %s of %d elements, %s: %s"
+                    sys.exit(text % (kind, size, row["method"], row["text"]))
 
             def one_pass(layer=layer):
                 with engine.running("real", layer.folder) as caffe:
@@ -240,9 +276,8 @@ def growth(job, folder):
                     ways = "forward", "backward"
                     return fastest([only(way, layer_net.net, last) for way in ways])
 
-            rows.append(
-                dict(found, kind=kind, size=size, one_pass=sum(in_child(one_pass)))
-            )
+            same = dict(kind=kind, size=size, fast=fast["seconds"])
+            rows.append(dict(found, one_pass=sum(in_child(one_pass)), **same))
     return rows
 
 

@@ -1,8 +1,10 @@
 """Values as Python source that Python 2.7 and 3 read alike and no formatter changes."""
 
 import json
+import keyword
 
 WIDTH = 88
+OF_NET_SPEC = ("tops", "to_proto")  # its own attributes
 
 
 def to_source(value, indent=8, used=0):
@@ -57,6 +59,42 @@ def params_source(layer):
         return whole
     lines = [f"    {item(key, 4, len(key.name) + 9)}," for key in layer.keys]
     return "\n".join(["{", *lines, "}"])
+
+
+def net_spec(layer, *further):
+    """Return the line of Python that adds the layer to a caffe.NetSpec `n`, or several.
+
+    `further` are arguments for what only this kind has in its fragment.
+    """
+
+    def blob(name):
+        attribute = name.isidentifier() and not keyword.iskeyword(name)
+        return f"n.{name}" if attribute and name not in OF_NET_SPEC else f'n["{name}"]'
+
+    words = [blob(bottom) for bottom in layer.bottoms]
+    if len(layer.tops) > 1:
+        words.append(f"ntop={len(layer.tops)}")
+    if layer.tops[0] != layer.name:  # after which NetSpec names the layer
+        words.append(f'name="{layer.name}"')
+    words += [f'module="{layer.name}"', f'layer="{layer.class_name}"']
+    if layer.keys:
+        values = {key.name: key.value for key in layer.keys}
+        words.append("param_str=" + scalar(json.dumps(values)))
+    if layer.kind.loss_weight:
+        words.append("loss_weight=1")
+    if layer.propagate_down:
+        words.append(f"propagate_down={layer.propagate_down}")
+    words += further
+    call = ", ".join(blob(top) for top in layer.tops) + " = L.Python("
+    whole = call + ", ".join(words) + ")"
+    if len(whole) <= WIDTH:
+        return whole
+    lines = [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > WIDTH - 10:
+            lines.append("")
+        lines[-1] += f" {word},"
+    return "\n".join([call, *("   " + line for line in lines), ")"])
 
 
 def filled(words):

@@ -17,7 +17,7 @@ from support.project import PROJECT
 SLOW = """
     test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples
     test_gradient_plot test_make_new test_many test_most test_new_kind test_old_cookiecutter
-    test_own_options test_pasted test_side_by_side test_splice test_team
+    test_own_options test_pasted test_side_by_side test_splice test_team test_train
 """.split()
 
 

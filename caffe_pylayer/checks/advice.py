@@ -84,27 +84,29 @@ def matters(subject, key, value):
 
 
 def check_edges(subject):
-    """Zeros, equal samples and labels all of one value give finite tops and diffs."""
-    for what, arrays, refusal in edges(subject):
+    """Zeros, equal samples and labels all of one value give finite tops and diffs.
+
+    Raises CheckFailed where zeros or such labels give no finite top, such as 0 / 0, and
+    advises of the rest. A layer may refuse them, zeros with a ValueError.
+    """
+    for what, arrays, refusal, hint in edges(subject):
         try:
-            layer_net = subject.net(arrays)
-            results = list(passes(subject, layer_net, arrays))
+            found = not_finite(subject, arrays)
         except refusal:
             continue
-        for kind, names, found in results:
-            for blob, values in zip(names, found):
-                if not np.all(np.isfinite(values)):
-                    where = np.argwhere(~np.isfinite(values))[0]
-                    number = values[tuple(where)], show(where)
-                    text = (
-                        "%s: %s %s is %s at %s; such a batch may come: give finite "
-                        "numbers, or refuse it with a ValueError"
-                    )
-                    raise CheckFailed(text % ((what, kind, blob) + number))
+        if found:
+            kind, text = found
+            text = "%s: %s" % (what, text)
+            if kind == "top" and hint:
+                raise CheckFailed(text + hint)
+            subject.advise(text)
 
 
 def edges(subject):
-    """Yield words, bottoms with values at which layers break, how they may refuse."""
+    """Yield words, bottoms with values at which layers break, how they may be refused.
+
+    And a hint for those at which a top must be finite.
+    """
     batch = BATCHES[0]
     for i, name in enumerate(subject.fragment.bottoms):
         array = subject.bottoms(batch)[i]
@@ -112,15 +114,30 @@ def edges(subject):
             continue
         cases = []
         if np.min(array) < 0 < np.max(array):  # zeros are not for a bottom of one sign
-            cases.append(("a sample of zeros", 0, 0, ValueError))
-            cases.append(("two equal samples", 0, array[1], ValueError))
+            hint = ": is an eps forgotten?"
+            cases.append(("a sample of zeros", 0, 0, ValueError, hint))
+            cases.append(("two equal samples", 0, array[1], ValueError, ""))
         if np.all(array == np.round(array)):  # labels, or indices of something
+            hint = ": does it divide by their number?"
             for value in (np.min(array), np.max(array)):
-                cases.append(("all elements %g" % value, Ellipsis, value, Exception))
-        for what, where, value, refusal in cases:
+                what = "all elements %g" % value
+                cases.append((what, Ellipsis, value, Exception, hint))
+        for what, where, value, refusal, hint in cases:
             arrays = subject.bottoms(batch)
             arrays[i][where] = value
-            yield "%s in bottom %s" % (what, name), arrays, refusal
+            yield "%s in bottom %s" % (what, name), arrays, refusal, hint
+
+
+def not_finite(subject, arrays):
+    """Return a word and a text for what forward, then backward, gives that is not."""
+    layer_net = subject.net(arrays)
+    for kind, names, found in passes(subject, layer_net, arrays):
+        for blob, values in zip(names, found):
+            if not np.all(np.isfinite(values)):
+                where = np.argwhere(~np.isfinite(values))[0]
+                place = values[tuple(where)], show(where)
+                return kind, "%s %s is %s at %s" % ((kind, blob) + place)
+    return None
 
 
 def passes(subject, layer_net, arrays):

@@ -8,6 +8,7 @@ to which fragments it applies.
 """
 
 import contextlib
+import functools
 import importlib
 import itertools
 import os
@@ -46,7 +47,13 @@ from .weights import assert_same_or_advise, check_weights, move_weights
 
 RANDOM = "random numbers must come from numpy.random, which is seeded before each pass"
 STATE = "; for state that is kept on purpose say check(..., stateful=True)"
-STALE = "does it keep something of an earlier batch, such as what reshape made of it?"
+STALE = (
+    "does it keep something of an earlier batch, such as what reshape made of it, or "
+    "draw random numbers from elsewhere than numpy.random?"
+)
+ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
+REPEATS = 4  # of forward at the end: what it counts may show late
+MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
 
@@ -232,42 +239,64 @@ def assert_close(what, name, found, expected, columns):
 
 def check_gradient(subject):
     """Backward gives the slopes of forward, for each wanted bottom and each weight."""
-    unmeasured = []
-    for draw in range(DRAWS):
-        unmeasured += check_gradient_of(subject, draw, BATCHES[draw % len(BATCHES)])
+    unmeasured, draws = [], draws_of(subject)
+    for draw in draws:
+        batch = BATCHES[draw % len(BATCHES)]
+        first = draw == draws[0]
+        whole = first or len(draws) == DRAWS and draw < len(BATCHES)
+        unmeasured += check_gradient_of(subject, draw, batch, first, whole)
     for name in unmeasured:
-        if unmeasured.count(name) == DRAWS:
+        if unmeasured.count(name) == len(draws):
             raise CheckSkipped(
-                "the gradient of %s cannot be measured: forward has a kink at each of "
-                "its elements; let make_bottoms give other values" % name
+                "the gradient of %s cannot be measured: forward jumps or bends near "
+                "each of its elements, or values so large hide its changes in float32; "
+                "let make_bottoms give others, of about 1" % name
             )
 
 
-def check_gradient_of(subject, draw, batch):
-    """Check the gradients at one draw of bottoms; return names that have only kinks."""
+def draws_of(subject):
+    """Return the draws of bottoms that show all: large ones show as much in fewer."""
+    if is_large(subject.bottoms(BATCHES[0])):
+        return (1, 2)  # two batch sizes, weights off their initial values
+    return range(DRAWS)
+
+
+def is_large(arrays):
+    return sum(array.size for array in arrays) > MANY_ELEMENTS
+
+
+def check_gradient_of(subject, draw, batch, first=True, whole=True):
+    """Check the gradients at one draw of bottoms; return names that have only kinks.
+
+    A picture is of the first draw. What values matter little for, such as whether
+    backward overwrites, is looked at where the check is to be whole.
+    """
     unmeasured = []
     arrays = subject.bottoms(batch, draw)
     layer_net = subject.net(arrays)
     if draw:
-        move_weights(layer_net, subject.rng)
+        move_weights(subject, layer_net, arrays)
     tops = subject.forward(layer_net, arrays)
     assert_same_tops(subject, layer_net, arrays, tops)
     data = layer_net.bottom_data()
     assert_same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
     top_diffs = subject.top_diffs(tops, draw)
     others = [np.float32(-0.7) * diff for diff in top_diffs]
-    diffs = subject.backward(layer_net, top_diffs, arrays)
+    diffs = subject.backward(layer_net, top_diffs, arrays, whole)
     after, what = layer_net.bottom_data(), "backward changed the data of bottom"
     assert_same(what, layer_net.bottoms, after, data, EXACT)
-    mistakes = [
-        top_diff_mistakes(subject.fragment, tops, given)
-        for given in (top_diffs, others)
-    ]
-    texts = [text for text, _ in mistakes[0]]
-    mistaken = [taken for pairs in mistakes for _, taken in pairs]
-    values = arrays + [weight.data.copy() for weight in layer_net.weights]
+
+    def mistakes(given):
+        return top_diff_mistakes(subject.fragment, tops, given)
+
+    def mistaken():
+        pairs = mistakes(top_diffs) + mistakes(others)
+        return [taken for _, taken in pairs]
+
     checked = subject.checked(layer_net)
-    doubles = doubles_of(subject, layer_net, arrays, top_diffs, mistaken)
+    single = double.Passes(subject, layer_net, arrays)
+    arguments = subject, layer_net, arrays, tops, top_diffs, mistaken
+    doubles = double.Doubles(*arguments)
     known = subject.expected_diffs(layer_net, arrays, top_diffs)
     for i in checked:
         if i < len(arrays) and known[i] is not None:
@@ -279,82 +308,83 @@ def check_gradient_of(subject, draw, batch):
                 ("backward", "expected"),
             )
             continue
-        name, run = layer_net.variables[i], forward_of(subject, layer_net, arrays, i)
-        point = gradient.Point(
-            run, values[i], diffs[i], tops, top_diffs, subject.rng, mistaken
-        )
-        if subject.pictures and not draw:
-            layer = subject.fragment.layer.get("name")
-            numeric = gradient.numeric_gradient(point, subject.rng)
-            plot.save(subject.pictures, layer, name, diffs[i], numeric)
+        name = layer_net.variables[i]
+        point = single.point(i, top_diffs, mistaken, (diffs[i], tops))
+        if first and batch in BATCHES:
+            save_picture(subject, name, draw, batch, point)
         try:
-            found = gradient.check(point, subject.rng, doubles(i))
+            found = gradient.check(
+                point, subject.rng, functools.partial(doubles.point, i)
+            )
         except gradient.NotMeasurable:
             unmeasured.append(name)
             found = None
-        assert_same_tops(subject, layer_net, arrays, tops)
         if not found:
             continue
+        at, value = found.point, found.point.bottom.astype(found.point.dtype)
+        assert_same_tops(subject, layer_net, arrays, tops)
+        for other in filter(None, (at, doubles.point(i))):
+            found_again = other.run(other.bottom.astype(other.dtype))
+            assert_repeats(
+                subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
+            )
+        save_picture(subject, name, draw, batch, at, found.numeric)
         lines, constant = [], False
         if found.numeric is not None:
-            subject.forward(layer_net, arrays)
             case = diagnosis.Case(
-                diffs[i],
-                layer_net.backward(others, subject.diffs_like(arrays))[i],
+                at.diff,
+                at.backward(value, others)[0],
                 found,
-                texts,
+                [text for text, _ in mistakes(top_diffs)],
                 [(layer_net.variables[j], diffs[j]) for j in checked if j != i],
-                numbers_of(subject.fragment, batch, values[i]),
+                numbers_of(subject.fragment, batch, value),
                 [
                     (blob, array)
                     for j, (blob, array) in enumerate(zip(layer_net.bottoms, arrays))
                     if j != i
                 ],
-                lambda indices: is_constant(run, values[i], indices),
-                lambda: factor_at_another_batch(subject, draw, batch, i),
+                functools.partial(is_constant, at.run, value),
+                functools.partial(factor_at_another_batch, subject, draw, batch, i),
             )
             lines, constant = diagnosis.explain(case), diagnosis.constant(case)
         if i in layer_net.in_place:
             lines.append("in place backward sees the top's data, not the bottom's")
-        whole = np.all(values[i] == np.round(values[i])) and not np.any(diffs[i])
+        whole = np.all(value == np.round(value)) and not np.any(diffs[i])
         if len(arrays) > 1 and i < len(arrays) and whole:
             text = "%s holds whole numbers; labels want propagate_down: false"
             lines.append(text % name)
         lines.insert(0, gradient_table(name, found, constant))
         raise CheckFailed("\n  ".join(lines))
+    for _ in range(1 if is_large(arrays) else REPEATS):
+        assert_same_tops(subject, layer_net, arrays, tops)
+    if whole and batch in BATCHES:
+        for i in checked:
+            if i < len(arrays) and known[i] is None:
+                check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
     return unmeasured
 
 
-def doubles_of(subject, layer_net, arrays, top_diffs, others):
-    """Return a function of i: one that returns the Point of variable i in float64.
+def save_picture(subject, name, draw, batch, point, numeric=None):
+    """Write the picture of a gradient, if they are wanted, over one of another draw."""
+    if subject.pictures:
+        if numeric is None:
+            numeric = gradient.numeric_gradient(point, subject.rng)
+        layer = subject.fragment.layer.get("name")
+        drawn = "batch %d, draw %d, --seed=%d" % (batch, draw, subject.seed)
+        if batch not in BATCHES:
+            name += " batch %d" % batch
+        plot.save(subject.pictures, layer, name, drawn, point.diff, numeric)
 
-    Or None, where the layer does not run in float64 on the stand-in.
-    """
-    made = []
 
-    def layer():
-        if not made:
-            try:
-                weights = layer_net.values()
-                made.append(double.DoubleLayer(subject, arrays, weights, top_diffs))
-            except (Exception, CaffeAborted):
-                made.append(None)
-        return made[0]
-
-    def point_of(i):
-        def point():
-            it = layer()
-            if it is None:
-                return None
-            values = it.arrays + [weight.data.copy() for weight in it.net.weights]
-            run = forward_of(it, it.net, it.arrays, i)
-            return gradient.Point(
-                run, values[i], it.diffs[i], it.tops, it.top_diffs, subject.rng, others
-            )
-
-        return point
-
-    return point_of
+def check_ties(name, point, rng):
+    """Raise CheckFailed if the gradient is wrong where elements are equal."""
+    slope = point and gradient.wrong_at_ties(point, rng)
+    if slope:
+        raise CheckFailed(
+            "the gradient of %s is wrong where elements are equal (ties): %.6g instead "
+            "of %.6g along a direction that keeps them equal"
+            % (name, slope.analytic, slope.numeric)
+        )
 
 
 def is_constant(run, array, indices):
@@ -378,38 +408,19 @@ def factor_at_another_batch(subject, draw, batch, i):
     tops = subject.forward(layer_net, arrays)
     top_diffs = subject.top_diffs(tops, draw)
     diff = layer_net.backward(top_diffs, subject.diffs_like(arrays))[i]
-    value = (arrays + [weight.data.copy() for weight in layer_net.weights])[i]
-    point = doubles_of(subject, layer_net, arrays, top_diffs, [])(i)()
+    point = double.Doubles(subject, layer_net, arrays, tops, top_diffs, list).point(i)
     if point is None:
-        run = forward_of(subject, layer_net, arrays, i)
-        point = gradient.Point(run, value, diff, tops, top_diffs, subject.rng)
+        single = double.Passes(subject, layer_net, arrays)
+        point = single.point(i, top_diffs, list, (diff, tops))
     numeric = gradient.numeric_gradient(point, subject.rng)
     factor = diagnosis.factor_of(point.diff, numeric)
-    return factor and (factor, numbers_of(subject.fragment, batch, value))
+    return factor and (factor, numbers_of(subject.fragment, batch, point.bottom))
 
 
 def assert_same_tops(subject, layer_net, arrays, tops):
     """Raise CheckFailed if forward gives other tops for the same bottoms."""
-    what = "the gradient cannot be measured: the same bottoms gave another top"
     again = subject.forward(layer_net, arrays)
-    assert_repeats(subject, what, layer_net.tops, again, tops)
-
-
-def forward_of(subject, layer_net, arrays, i):
-    """Return forward as a function of variable i alone: a bottom, or a weight."""
-
-    def of_bottom(array):
-        return subject.forward(layer_net, arrays[:i] + [array] + arrays[i + 1 :])
-
-    def of_weight(array):
-        weight = layer_net.weights[i - len(arrays)]
-        before = weight.data.copy()
-        weight.data[...] = array
-        tops = subject.forward(layer_net, arrays)
-        weight.data[...] = before
-        return tops
-
-    return of_bottom if i < len(arrays) else of_weight
+    assert_repeats(subject, ANOTHER_TOP, layer_net.tops, again, tops)
 
 
 def top_diff_mistakes(fragment, tops, top_diffs):
@@ -534,8 +545,8 @@ def said(words):
     """Put words before the message of what is raised."""
     try:
         yield
-    except Exception as error:
-        error.args = (words + str(error),)
+    except BaseException as error:
+        error.words = words  # an exception's own text may be made of anything
         raise
 
 
@@ -775,9 +786,10 @@ def import_layer(caffe, fragment):
 
 def describe(error, folder):
     """Return a message, with the author's lines that an exception came from."""
+    words = getattr(error, "words", "")
     if isinstance(error, CheckFailed):
-        return str(error)
-    lines = ["%s: %s" % (type(error).__name__, error)]
+        return words + str(error)
+    lines = ["%s: %s%s" % (type(error).__name__, words, error)]
     frames = traceback.extract_tb(sys.exc_info()[2])
     harness = os.path.dirname(os.path.abspath(__file__))
     own = [

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from . import engine, standin
+from . import engine, gradient, standin
 
 
 @contextlib.contextmanager
@@ -28,33 +28,114 @@ def double_precision():
         standin.DTYPE = np.float32 = single
 
 
-class DoubleLayer(object):
-    """The layer in float64, with the same bottoms, weights and top diffs.
+class Passes(object):
+    """Forward and backward of a LayerNet, by the values of its variables.
+
+    `values` are those of its bottoms and trained weights; the weights have these after
+    each pass. `precision` is a context manager in which passes run.
+    """
+
+    def __init__(self, subject, layer_net, arrays, caffe=None, precision=None):
+        self.subject, self.net, self.caffe = subject, layer_net, caffe
+        self.precision, self.count = precision or unchanged, len(arrays)
+        self.values = arrays + [weight.data.copy() for weight in layer_net.weights]
+
+    def tops(self, values):
+        """Return the tops for these values."""
+        with self.precision(), self._weights(values):
+            self.subject.reseed(self.caffe)
+            return self.net.forward(values[: self.count])
+
+    def diffs(self, values, top_diffs):
+        """Return the diffs of all variables and the tops, for these values."""
+        tops = self.tops(values)
+        with self.precision(), self._weights(values):
+            nothing = [np.zeros_like(array) for array in values[: self.count]]
+            return self.net.backward(top_diffs, nothing), tops
+
+    def point(self, i, top_diffs, others, found):
+        """Return the gradient.Point of variable i; `found` is its diff and the tops."""
+
+        def all_values(array):
+            return self.values[:i] + [array] + self.values[i + 1 :]
+
+        def run(array):
+            return self.tops(all_values(array))
+
+        def backward(array, top_diffs):
+            diffs, tops = self.diffs(all_values(array), top_diffs)
+            return diffs[i], tops
+
+        rng = self.subject.rng
+        arguments = run, backward, self.values[i], top_diffs, rng, others, found
+        return gradient.Point(*arguments)
+
+    @contextlib.contextmanager
+    def _weights(self, values):
+        """Let the weights have these values for a while."""
+        weights = self.net.weights
+        try:
+            for weight, value in zip(weights, values[self.count :]):
+                weight.data[...] = value
+            yield
+        finally:
+            for weight, value in zip(weights, self.values[self.count :]):
+                weight.data[...] = value
+
+
+@contextlib.contextmanager
+def unchanged():
+    yield
+
+
+class Doubles(object):
+    """The Points in float64 of the variables of a LayerNet, made when first wanted.
 
     Args:
         subject: the Subject.
-        arrays: a list of arrays, one per bottom.
-        weights: a list of arrays, one per weight of self.blobs.
-        top_diffs: a list of arrays, one per top.
+        layer_net: the LayerNet in float32.
+        arrays, tops, top_diffs: lists of arrays, its bottoms, tops and tops' diffs.
+        others: function that returns further lists of top diffs.
     """
 
-    def __init__(self, subject, arrays, weights, top_diffs):
-        self.subject = subject
-        self.arrays = [np.asarray(array, np.float64) for array in arrays]
+    def __init__(self, subject, layer_net, arrays, tops, top_diffs, others):
+        self.subject, self.arrays, self.tops = subject, arrays, tops
+        self.weights, self.others = layer_net.values(), others
         self.top_diffs = [np.asarray(diff, np.float64) for diff in top_diffs]
-        folder = os.path.dirname(os.path.abspath(subject.fragment.path))
-        with engine.running("standin", folder) as caffe, double_precision():
-            self.net = subject.net(self.arrays, caffe)
-            self.net.set_values(weights)
-            if subject.author.stateful:
-                self.net.keep_state()
-        self.tops = self.forward(self.net, self.arrays)
-        with double_precision():
-            nothing = [np.zeros_like(array) for array in self.arrays]
-            self.diffs = self.net.backward(self.top_diffs, nothing)
+        self._passes = None
 
-    def forward(self, _, arrays):
-        """Return the tops, as Subject.forward does."""
-        with double_precision():
-            self.subject.reseed(standin)
-            return self.net.forward(arrays)
+    def point(self, i):
+        """Return the Point of variable i, None where the layer does not run so."""
+        if self._passes is None:
+            try:
+                self._passes = self._make()
+            except (Exception, standin.CaffeAborted):
+                self._passes = False
+        if not self._passes:
+            return None
+        found = self.diffs[i], self.found_tops
+        if not np.all(np.isfinite(found[0])):
+            return None
+        return self._passes.point(i, self.top_diffs, self.others, found)
+
+    def _make(self):
+        """Return the Passes, or False where forward gives something else in float64."""
+        arrays = [np.asarray(array, np.float64) for array in self.arrays]
+        folder = os.path.dirname(os.path.abspath(self.subject.fragment.path))
+        with engine.running("standin", folder) as caffe, double_precision():
+            layer_net = self.subject.net(arrays, caffe)
+            layer_net.set_values(self.weights)
+            if self.subject.author.stateful:
+                layer_net.keep_state()
+            made = Passes(self.subject, layer_net, arrays, caffe, double_precision)
+            self.diffs, self.found_tops = made.diffs(made.values, self.top_diffs)
+        same = all(map(is_near, self.tops, self.found_tops))
+        return same and made
+
+
+def is_near(single, double):
+    """Whether tops in float32 and float64 are the same, but for rounding."""
+    if single.shape != double.shape:
+        return False
+    limit = 1e-2 * np.linalg.norm(single) + 1e-5 * np.sqrt(single.size)
+    return np.linalg.norm(single - double) <= limit

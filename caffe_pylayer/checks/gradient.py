@@ -4,9 +4,12 @@
 
 With random top diffs v, s(t) = <v, forward(x + t u)> has the slope <diff, u> at t = 0,
 where diff is what backward gives for v: the analytic slope. The numeric slope comes
-from differences of s. One direction tests all elements at once. Where it does not agree
-the same is done in float64, with steps so small that few kinks (abs, max) are near.
-Only where that does not agree either, elements are looked at one by one.
+from differences of s. One direction tests all elements at once.
+
+In float64 steps are so small that few kinks (abs, max) are near. Ties are kinks at any
+step: where a direction does not agree, the point is moved a little and looked at again.
+A layer that does not run in float64 is looked at in float32, with large steps. Only
+where directions differ, elements are looked at one by one.
 
 Numeric slopes have two errors, named here as in numerical analysis: that of truncation
 grows with the step (curvature, kinks), that of rounding with its inverse (float32).
@@ -14,15 +17,24 @@ grows with the step (curvature, kinks), that of rounding with its inverse (float
 
 import numpy as np
 
-STEPS = {  # in units of the size of an element
-    np.dtype(np.float32): [0.2 / 2**i for i in range(10)],
-    np.dtype(np.float64): [2e-4 / 2**i for i in range(14)],
+LADDERS = {  # steps, in units of the size of an element; the first ladder is quick
+    np.dtype(np.float32): [[0.2 / 2**i for i in range(10)]],
+    np.dtype(np.float64): [[1e-7], [2e-4 / 2**i for i in range(14)]],
+}
+TOLERANCES = {  # relative errors of a direction that need no closer look
+    np.dtype(np.float32): 1e-4,
+    np.dtype(np.float64): 1e-5,
 }
 JITTER = 16  # units of roundoff that show the rounding inside the layer
-OPINIONS = 3  # random directions in float64, of which two decide
+OPINIONS = 3  # random directions, of which two decide
 MOST_LOCATED = 5  # wrong elements that are looked for by halving
-DIRECTION_TOLERANCE = 1e-4  # relative error of a direction that needs no closer look
+MOVED = 1e-3  # of its size, by which an element is moved off a kink
+LEVELS = 4  # different values in a bottom with ties
+STEADY = 0.2  # part of the residual by which it may change at another step
+FLAT_STEP = 2e-6  # at which a layer in float32 is no flat tread any more
+NEGLIGIBLE = 1e-9  # a gradient, in units of the top's diff, of which float64 is unsure
 ELEMENT_TOLERANCE = 2e-3  # relative error from which an element is wrong
+SURE = 1e-4  # relative error of the numeric slope that no finer steps need
 KINK_TOLERANCE = 2e-2  # relative error of the numeric slope that leaves an element out
 MOST_ELEMENTS = 2000  # looked at one by one; of more a random sample
 MOST_WORK = 2e7  # elements looked at, times all elements of the bottom
@@ -60,7 +72,9 @@ class Slope(object):
 
     @property
     def numeric(self):
-        return self.analytic + self.residual
+        """The numeric slope, 0 where only rounding is left of it."""
+        numeric = self.analytic + self.residual
+        return numeric if abs(numeric) > 1e-6 * abs(self.analytic) else 0.0
 
     def per(self, amount):
         """Return the Slope for a unit of the bottom instead of `amount` of it."""
@@ -71,6 +85,11 @@ class Slope(object):
         limit = tolerance * self.scale + 2 * self.least_rounding
         close = abs(self.residual) + self.truncation <= limit
         return close and self.rounding <= KINK_TOLERANCE * self.scale
+
+    @property
+    def is_sure(self):
+        """Whether they differ by much more than the numeric one is unsure of."""
+        return self.error <= SURE * self.scale and self.differs(10)
 
     def excess(self, errors, tolerance=ELEMENT_TOLERANCE):
         """Return by how much they differ beyond so many errors of the numeric slope."""
@@ -104,7 +123,7 @@ class Slope(object):
 
 
 class Finding(object):
-    """A wrong gradient.
+    """A wrong gradient, at the Point `point`.
 
     `count` says in words how many elements are wrong and `rows` is a list of (index,
     Slope), the worst first, with an index of None for a whole direction. Where elements
@@ -114,9 +133,10 @@ class Finding(object):
     """
 
     def __init__(
-        self, count, rows, numeric=None, wrong=None, error=None, alternatives=()
+        self, point, count, rows, numeric=None, wrong=None, error=None, alternatives=()
     ):
-        self.count, self.rows, self.numeric = count, rows, numeric
+        self.point, self.count, self.rows = point, count, rows
+        self.numeric = numeric
         self.wrong, self.error, self.alternatives = wrong, error, alternatives
 
 
@@ -132,48 +152,120 @@ def check(point, rng, double=None):
     Raises:
         NotMeasurable: no element can be compared.
     """
-    diff = point.diff
-    if not np.all(np.isfinite(diff)):
-        bad = np.argwhere(~np.isfinite(diff))
-        rows = [
-            (tuple(i), Slope(diff[tuple(i)], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad
-        ]
-        return Finding("%d of %d elements are not finite" % (len(bad), diff.size), rows)
-    size = step_sizes(point.bottom) * rng.uniform(0.5, 1, diff.shape)
-    random = size * rng.choice([-1, 1], diff.shape)
-    uphill = np.where(diff < 0, -size, np.where(diff > 0, size, random))
-    slopes = (point.slope(u) for u in (random, uphill))
-    if all(s.agrees(DIRECTION_TOLERANCE) or s.is_within_rounding for s in slopes):
-        return None
+    if not np.all(np.isfinite(point.diff)):
+        return not_finite(point)
+    size = step_sizes(point.bottom) * rng.uniform(0.5, 1, point.diff.shape)
     second = double and double()
-    wrong = None
-    if second:
-        wrong = is_wrong(second, size, rng)
+    if second is not None:
+        target, wrong = look(second, size, rng)
+        if wrong:
+            return find(target, size, rng)
         if wrong is False and second.confirms(point):
             return None
+    if all(
+        slope.agrees(point.tolerance) or slope.is_within_rounding
+        for slope in map(point.slope, directions(point, size, rng))
+    ):
+        return None
     try:
-        survey = Survey(second if wrong else point, size, rng)
-        found = survey.finding((random, uphill))
+        return Survey(point, size, rng).finding(directions(point, size, rng))
     except NotMeasurable:
-        found = locate(second, size, rng) if wrong else None
-        if not found and wrong is not False:
-            raise
-        return found
-    return found or (locate(second, size, rng) if wrong else None)
+        if second is not None and wrong is False:
+            return None
+        raise
+
+
+def look(point, size, rng):
+    """Return a Point and whether it is wrong there: True, False, or None if unclear.
+
+    Quickly first, at the point and beside it: the point may be a kink.
+    """
+    if agrees(point, size, rng):
+        return point, False
+    moved = point.moved(MOVED * size * rng.uniform(-1, 1, size.shape))
+    if moved is not None and agrees(moved, size, rng):
+        return moved, False
+    for target in (point, moved):
+        wrong = target and is_wrong(target, size, rng)
+        if wrong is not None:
+            return target, wrong
+    return point, False if point.is_negligible(size) else None
+
+
+def agrees(point, size, rng):
+    """Whether slopes agree at small steps, in two directions."""
+    quick = point.ladders[0]
+    slopes = (point.slope(u, ladder=quick) for u in directions(point, size, rng))
+    return all(slope.agrees(point.tolerance) for slope in slopes)
+
+
+def directions(point, size, rng):
+    """Return two directions: a random one, and the one in which diff goes uphill."""
+    random = size * signs(rng, size.shape)
+    diff = point.diff
+    return random, np.where(diff < 0, -size, np.where(diff > 0, size, random))
+
+
+def not_finite(point):
+    bad = [tuple(index) for index in np.argwhere(~np.isfinite(point.diff))]
+    rows = [(i, Slope(point.diff[i], np.nan, 0.0, 0.0, 0.0, 1.0)) for i in bad]
+    count = "%d of %d elements are not finite" % (len(bad), point.diff.size)
+    return Finding(point, count, rows)
+
+
+def find(point, size, rng):
+    """Return a Finding of a wrong gradient, or None where no element is clearly so."""
+    try:
+        found = Survey(point, size, rng).finding(directions(point, size, rng))
+    except NotMeasurable:
+        found = None
+    return found or locate(point, size, rng)
 
 
 def is_wrong(point, size, rng):
     """Return whether random directions differ: most of them do, most agree, or None."""
     slopes = [
-        point.slope(size * rng.choice([-1, 1], size.shape)) for _ in range(OPINIONS)
+        (u, point.slope(u))
+        for u in (size * signs(rng, size.shape) for _ in range(OPINIONS))
     ]
-    for verdict, votes in (
-        (False, [slope.agrees(DIRECTION_TOLERANCE) for slope in slopes]),
-        (True, [slope.differs(10, DIRECTION_TOLERANCE) for slope in slopes]),
-    ):
-        if 2 * sum(votes) > OPINIONS:
-            return verdict
-    return None
+    limit = point.tolerance
+    if 2 * sum(slope.agrees(limit) for _, slope in slopes) > OPINIONS:
+        return False
+    differ = [
+        slope.differs(10, limit) and point.is_steady(u, slope) for u, slope in slopes
+    ]
+    return True if 2 * sum(differ) > OPINIONS else None
+
+
+def wrong_at_ties(point, rng):
+    """Return the Slope in which backward is wrong where elements are equal, or None.
+
+    The bottom gets few different values, and a direction that keeps equal ones equal:
+    along it a max, sort or median of them is smooth. Right next to it, where none are
+    equal, the gradient must be right.
+    """
+    values = point.bottom[point.bottom != 0]
+    values = np.unique(rng.choice(values, MOST_ELEMENTS)) if values.size else values
+    count = min(len(values), LEVELS)
+    if count < 2:
+        return None
+    levels = rng.choice(values, count, replace=False)
+    which = rng.randint(0, count, point.bottom.shape)
+    tied = point.moved(levels[which] - point.bottom)
+    if tied is None:
+        return None
+    slopes, size = [], step_sizes(tied.bottom)
+    for _ in range(2):
+        u = (np.abs(levels) * rng.choice([-1, 1], count) * rng.rand(count))[which]
+        slope = tied.slope(u, ladder=tied.ladders[0])
+        if slope.agrees(point.tolerance):
+            return None
+        slope = tied.slope(u)
+        if not (slope.differs(10) and tied.is_steady(u, slope)):
+            return None
+        slopes.append(slope)
+    beside = tied.moved(MOVED * size * rng.uniform(-1, 1, size.shape))
+    return slopes[0] if beside is not None and agrees(beside, size, rng) else None
 
 
 def locate(point, size, rng):
@@ -203,14 +295,15 @@ def locate(point, size, rng):
         rest[chosen] = False
     if rows:
         count = "at least %d of %d elements" % (len(rows), size.size)
-        return Finding(count, sorted(rows, key=lambda row: -abs(row[1].residual)))
+        rows.sort(key=lambda row: -abs(row[1].residual))
+        return Finding(point, count, rows)
     if kinks == MOST_LOCATED or not np.any(rest):
         return None
     slopes = [
         point.part_slope(np.flatnonzero(rest), size, rng) for _ in range(OPINIONS)
     ]
     if 2 * sum(slope.differs(10) for slope in slopes) > OPINIONS:
-        return Finding(WHOLE, [(None, slopes[0])])
+        return Finding(point, WHOLE, [(None, slopes[0])])
     return None
 
 
@@ -247,14 +340,16 @@ class Survey(object):
         self.largest = np.max(np.abs(diff) * np.minimum(size, np.abs(bottom)))
         typical = np.sqrt(np.mean(np.square(diff * size)))
         step = 4 * point.rounding / max(ELEMENT_TOLERANCE * typical, 1e-300)
-        step = np.clip(step, point.steps[-1], point.steps[2])
+        step = np.clip(step, point.ladders[-1][-1], point.ladders[-1][2])
         self.numeric = np.full(bottom.shape, np.nan)
-        self.alternatives = [self.numeric.copy() for _ in point.others]
+        self.others = point.others()
+        self.alternatives = [self.numeric.copy() for _ in self.others]
         self.error = np.full(bottom.shape, np.nan)
         self.slopes = {}
         indices = zip(*np.unravel_index(chosen, bottom.shape)) if bottom.ndim else [()]
         for index in indices:
-            slope, others = point.one_step_slope(index, size[index], step, self.largest)
+            arguments = index, size[index], step, self.largest, self.others
+            slope, others = point.one_step_slope(*arguments)
             self.slopes[index] = slope
             self.numeric[index] = slope.numeric / size[index]
             self.error[index] = slope.error / size[index]
@@ -304,13 +399,10 @@ class Survey(object):
         slopes = [self.point.slope(u * clear) for u in directions]
         found = [slope for slope in slopes if slope.differs(errors=10)]
         if found and left_out and sampled:  # there are kinks among the others
-            more = [
-                self.size * self.rng.choice([-1, 1], clear.shape) * clear
-                for _ in range(2)
-            ]
+            more = [self.size * signs(self.rng, clear.shape) * clear for _ in range(2)]
             slopes += [self.point.slope(u) for u in more]
             found = found if root_sum_square(slopes).differs(errors=20) else []
-        return Finding(WHOLE, [(None, found[0])]) if found else None
+        return Finding(self.point, WHOLE, [(None, found[0])]) if found else None
 
     def _finding(self, wrong, wrong_slopes, at_least):
         looked, total = len(self.slopes), wrong.size
@@ -318,7 +410,8 @@ class Survey(object):
         rows = sorted(wrong_slopes.items(), key=lambda row: -abs(row[1].residual))
         count = "%d of %d elements%s" % (np.sum(wrong), looked, sampled)
         count = "at least " + count if at_least else count
-        return Finding(count, rows, self.numeric, wrong, self.error, self.alternatives)
+        arrays = self.numeric, wrong, self.error, self.alternatives
+        return Finding(self.point, count, rows, *arrays)
 
 
 class Point(object):
@@ -326,26 +419,53 @@ class Point(object):
 
     Args:
         run: function of an array of the bottom's shape and type: the list of tops.
-        bottom, diff: the point, whose type is the layer's precision, and what backward
-            gave there, arrays of one shape.
-        tops, top_diffs: the tops at that point and the diffs that backward was given,
-            lists of arrays.
+        backward: function of an array and of top diffs: the bottom's diff there, after
+            a forward, and the tops.
+        bottom: the point, whose type is the layer's precision.
+        top_diffs: the diffs that backward was given, a list of arrays.
         rng: a numpy.random.RandomState.
-        others: further lists of top diffs, for Finding.alternatives.
+        others: function that returns further lists of top diffs, for
+            Finding.alternatives.
+        found: the diff and the tops at that point, where they are known.
     """
 
-    def __init__(self, run, bottom, diff, tops, top_diffs, rng, others=()):
-        self.run, self.dtype = run, bottom.dtype
-        self.bottom, self.diff = np.asarray(bottom, np.float64), diff
+    def __init__(self, run, backward, bottom, top_diffs, rng, others=list, found=None):
+        self.run, self.backward, self.dtype = run, backward, bottom.dtype
+        self.bottom = np.asarray(bottom, np.float64)
         self.top_diffs = [np.asarray(v, np.float64) for v in top_diffs]
-        self.tops, self.others, self.steps = tops, others, STEPS[bottom.dtype]
-        terms = [np.sum(np.square(v * top)) for v, top in zip(self.top_diffs, tops)]
-        roundoff = np.finfo(self.dtype).eps / 2
-        self.rounding = roundoff * np.sqrt(sum(terms))  # of s, not of a slope
-        for _ in range(3):
-            jitter = JITTER * roundoff * rng.uniform(-1, 1, bottom.shape)
-            rounding = abs(self.residual_change(self.bottom * (1 + jitter))[0])
-            self.rounding = max(self.rounding, np.nan_to_num(rounding))
+        self.diff, self.tops = found or backward(bottom, top_diffs)
+        self.others, self.rng = others, rng
+        self.ladders, self.tolerance = LADDERS[self.dtype], TOLERANCES[self.dtype]
+        self.fine = self.dtype == np.float64
+        least = 1.0 if self.fine else 0.0  # inside, 1 - p is of 1
+        sizes = [np.maximum(np.abs(top), least) for top in self.tops]
+        terms = [np.sum(np.square(v * t)) for v, t in zip(self.top_diffs, sizes)]
+        self.floor = np.finfo(self.dtype).eps / 2 * np.sqrt(sum(terms))
+        self._rounding = None
+
+    @property
+    def rounding(self):
+        """The rounding of s, not of a slope."""
+        if self._rounding is None:
+            roundoff, self._rounding = np.finfo(self.dtype).eps / 2, self.floor
+            for _ in range(3 if self.bottom.size < 1000 else 1):
+                jitter = JITTER * roundoff * self.rng.uniform(-1, 1, self.bottom.shape)
+                rounding = abs(self.residual_change(self.bottom * (1 + jitter))[0])
+                self._rounding = max(self._rounding, np.nan_to_num(rounding))
+        return self._rounding
+
+    def moved(self, change):
+        """Return the Point at another value, or None where the layer refuses it."""
+        bottom = (self.bottom + change).astype(self.dtype)
+        try:
+            with np.errstate(all="ignore"):
+                arguments = self.run, self.backward, bottom, self.top_diffs
+                point = Point(*arguments, rng=self.rng, others=self.others)
+        except Exception:
+            return None
+        arrays = [point.diff] + point.tops
+        same = [top.shape for top in point.tops] == [top.shape for top in self.tops]
+        return point if same and all(np.all(np.isfinite(a)) for a in arrays) else None
 
     def confirms(self, single):
         """Whether the diff of float32 is that of float64, but for its rounding."""
@@ -354,13 +474,26 @@ class Point(object):
         limit = 1e-2 * np.linalg.norm(self.diff) + floor * np.sqrt(self.diff.size)
         return difference <= limit
 
+    def is_negligible(self, size):
+        """Whether diff is below what float64 can say of anything."""
+        most = max(np.max(np.abs(v)) for v in self.top_diffs)
+        return np.max(np.abs(self.diff) * size) <= NEGLIGIBLE * most
+
+    def is_steady(self, u, slope):
+        """Whether the residual is much the same where float32 inside moves, too."""
+        amounts = np.abs(u[u != 0])
+        ulps = np.finfo(np.float32).eps * np.max(np.abs(self.bottom[u != 0]) / amounts)
+        step = min(max(FLAT_STEP, 8 * ulps), 1e-2)
+        change = abs(self.central_difference(u, step)[0] - slope.residual)
+        return change <= STEADY * abs(slope.residual)
+
     def part_slope(self, chosen, size, rng):
         """Return the Slope along a random direction of elements of these indices."""
         u = np.zeros(size.size)
         u[chosen] = size.ravel()[chosen] * rng.choice([-1, 1], len(chosen))
         return self.slope(u.reshape(size.shape))
 
-    def one_step_slope(self, index, amount, step, largest):
+    def one_step_slope(self, index, amount, step, largest, others):
         """Return the Slope along one element from one step, and slopes for the others.
 
         `amount` is for how much of the element it is, `largest` the largest slope of
@@ -369,7 +502,7 @@ class Point(object):
         u = np.zeros(self.bottom.shape)
         u[index] = amount
         residual, jump, changes = self.central_difference(u, step)
-        others = [dot(other, changes) / (2 * step) for other in self.others]
+        others = [dot(other, changes) / (2 * step) for other in others]
         analytic, rounding = self.diff[index] * amount, 2 * self.rounding / step
         if not np.isfinite(residual):
             residual, jump = 0.0, np.inf
@@ -392,7 +525,7 @@ class Point(object):
                 return finer, own
         return slope, amount
 
-    def slope(self, u, largest=0.0):
+    def slope(self, u, largest=0.0, ladder=None):
         """Return the Slope along u, measured until it agrees or the steps end.
 
         Central differences at halved steps, whose error is of the order h^2, are
@@ -405,23 +538,17 @@ class Point(object):
         scale = max(
             np.sqrt(np.sum(np.square(self.diff * u))), abs(analytic), 0.05 * largest
         )
+        ladder = ladder or self.ladders[-1]
         steps, best, least_rounding = [], None, None
-        for h in self.steps:
+        for h in ladder:
             steps.append(self.central_difference(u, h)[:2])
-            if len(steps) < 3 or not np.all(np.isfinite(steps[-3:])):
+            if len(steps) < min(3, len(ladder)) or not np.all(np.isfinite(steps[-3:])):
                 continue
             if analytic == 0 and not np.any(steps):
                 return Slope(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-            (r0, j0), (r1, j1), (r2, j2) = steps[-3:]
-            residual, coarser = (4 * r2 - r1) / 3, (4 * r1 - r0) / 3
-            jumps = abs(2 * j1 - j0) + abs(2 * j2 - j1)
-            truncation = jumps + abs(residual - coarser)
-            rounding = 4 * self.rounding / h
-            finest = abs(analytic + r2)
-            if finest > ELEMENT_TOLERANCE * scale + rounding and diverges(
-                analytic + r0, analytic + r1, analytic + r2
-            ):
-                truncation = np.inf
+            rounding = 4 * (self.rounding if len(ladder) > 1 else self.floor) / h
+            least = ELEMENT_TOLERANCE * scale + rounding
+            residual, truncation = extrapolated(analytic, steps[-3:], least)
             least_rounding = least_rounding or rounding
             found = Slope(
                 analytic,
@@ -431,7 +558,7 @@ class Point(object):
                 least_rounding,
                 max(scale, abs(analytic + residual)),
             )
-            if found.agrees(DIRECTION_TOLERANCE):
+            if found.agrees(self.tolerance) or self.fine and found.is_sure:
                 return found
             if found.is_better_than(best):
                 best = found
@@ -473,6 +600,32 @@ def root_sum_square(slopes):
             for part in Slope.PARTS
         ]
     )
+
+
+def extrapolated(analytic, steps, least):
+    """Return the residual and its truncation from one step or three halved ones.
+
+    A slope of at most `least` is none that diverges.
+    """
+    if len(steps) == 1:
+        residual, jump = steps[0]
+        return residual, abs(jump)
+    (r0, j0), (r1, j1), (r2, j2) = steps
+    residual, coarser = (4 * r2 - r1) / 3, (4 * r1 - r0) / 3
+    truncation = abs(2 * j1 - j0) + abs(2 * j2 - j1) + abs(residual - coarser)
+    if abs(analytic + r2) > least:
+        if diverges(analytic + r0, analytic + r1, analytic + r2):
+            truncation = np.inf
+    return residual, truncation
+
+
+def signs(rng, shape):
+    """Return random signs; for many from single bits, which takes less time."""
+    count = int(np.prod(shape))
+    if count <= MOST_ELEMENTS:
+        return rng.choice([-1, 1], shape)
+    ones = np.unpackbits(np.frombuffer(rng.bytes(count // 8 + 1), np.uint8))[:count]
+    return (2.0 * ones - 1).reshape(shape)
 
 
 def diverges(*slopes):

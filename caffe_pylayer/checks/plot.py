@@ -8,11 +8,14 @@ import re
 import numpy as np
 
 
-def save(folder, layer, name, diff, numeric):
+def save(folder, layer, name, drawn, diff, numeric):
     """Write FOLDER/LAYER-NAME.png from two arrays of the shape of bottom or weight.
 
-    `diff` is what backward gave, `numeric` is NaN for elements that were not looked at.
+    `drawn` says of which batch it is, `diff` is what backward gave, and `numeric` is
+    NaN for elements that were not looked at. Without any that was there is no picture.
     """
+    if not np.any(np.isfinite(diff - numeric)):
+        return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -22,10 +25,9 @@ def save(folder, layer, name, diff, numeric):
     figure = Figure(figsize=(10, 4.5))
     FigureCanvasAgg(figure)
     values, where = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-    figure.suptitle(
-        "%s: the gradient of %s, %d of %d elements measured"
-        % (layer, name, np.sum(looked), diff.size)
-    )
+    title = "%s: the gradient of %s, %d of %d elements measured\n%s"
+    title %= (layer, name, np.sum(looked), diff.size, drawn)
+    figure.suptitle(title)
     ends = [np.nanmin([diff, numeric]), np.nanmax([diff, numeric])]
     values.plot(ends, ends, color="0.7", linewidth=1, label="right")
     values.plot(numeric[looked], diff[looked], ".", color="tab:blue", markersize=5)
@@ -49,4 +51,4 @@ def save(folder, layer, name, diff, numeric):
     where.set_ylabel("axis 0" if error.ndim > 1 else "")
     figure.colorbar(image, ax=where)
     file = re.sub(r"[^A-Za-z0-9_.-]", "_", "%s-%s.png" % (layer, name))
-    figure.savefig(os.path.join(folder, file), dpi=100)
+    figure.savefig(os.path.join(folder, file), dpi=100, metadata={"Title": title})

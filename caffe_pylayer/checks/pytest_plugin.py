@@ -82,7 +82,7 @@ def pytest_configure(config):
     pictures = config.getoption("--gradient-plot", None)
     if pictures:
         try:
-            importlib.import_module("matplotlib")
+            importlib.import_module("matplotlib.backends.backend_agg")
             if not os.path.isdir(pictures):
                 os.makedirs(pictures)
         except (ImportError, OSError) as error:

@@ -63,34 +63,54 @@ def assert_same_or_advise(advice, *arguments):
         raise CheckFailed("%s\n  %s" % (error, advice))
 
 
-def move_weights(layer_net, rng):
+def move_weights(subject, layer_net, arrays):
     """Move the weights off their initial values, at which a mistake may not show.
 
     Positive ones get smaller, by a part of themselves: they may have to be positive, or
-    at most 1.
+    at most 1. A weight keeps its value where forward refuses another.
     """
+    values = []
     for weight in layer_net.weights:
         shape = weight.data.shape
         if weight.data.size and np.min(weight.data) > 0:
-            weight.data[...] *= rng.uniform(0.7, 0.95, shape)
+            values.append(weight.data * subject.rng.uniform(0.7, 0.95, shape))
         else:
             size = max(1.0, np.sqrt(np.mean(np.square(weight.data))))
-            weight.data[...] += 0.1 * size * rng.randn(*shape)
+            values.append(weight.data + 0.1 * size * subject.rng.randn(*shape))
+    change(subject, layer_net, arrays, layer_net.weights, values)
+
+
+def change(subject, layer_net, arrays, weights, values):
+    """Give weights these values, all of them or those that forward takes."""
+    before = [weight.data.copy() for weight in weights]
+    for chosen in [range(len(weights))] + [[i] for i in range(len(weights))]:
+        for i in chosen:
+            weights[i].data[...] = values[i]
+        taken = values if is_usable(subject, layer_net, arrays) else before
+        for i in chosen:
+            weights[i].data[...] = taken[i]  # again, since forward may change them
+        if len(chosen) == len(weights) and taken is values:
+            break
+
+
+def is_usable(subject, layer_net, arrays):
+    """Whether forward gives finite tops."""
+    try:
+        tops = subject.forward(layer_net, arrays)
+    except Exception:
+        return False
+    return all(np.all(np.isfinite(top)) for top in tops)
 
 
 def new_weights(subject, layer_net, arrays):
-    """Return other values for all weights; those of rate 0 if forward takes them."""
-    move_weights(layer_net, subject.rng)
-    values = layer_net.values()
-    for weight in layer_net.fixed:  # running means, masks, tables
-        weight.data[...] += 0.1 * np.abs(subject.rng.randn(*weight.data.shape))
-    others = layer_net.values()
-    try:
-        tops = subject.forward(layer_net, arrays)
-        usable = all(np.all(np.isfinite(top)) for top in tops)
-    except Exception:
-        usable = False
-    return [np.nan_to_num(value) for value in (others if usable else values)]
+    """Return other values for all weights, for those of rate 0 too, if forward can."""
+    move_weights(subject, layer_net, arrays)
+    fixed = layer_net.fixed  # running means, masks, tables
+    moves = [0.1 * np.abs(subject.rng.randn(*weight.data.shape)) for weight in fixed]
+    values = [weight.data + move for weight, move in zip(fixed, moves)]
+    if fixed:
+        change(subject, layer_net, arrays, fixed, values)
+    return [np.nan_to_num(value) for value in layer_net.values()]
 
 
 def assert_keeps_weights(subject, layer_net):

@@ -19,6 +19,7 @@ COMMANDS = (  # name, what it does, the oldest Python that runs it
         "list the Python layers under a folder, and what is wrong with them",
         (3, 8),
     ),
+    ("train", "train as caffe train does, by mpirun in several processes", (2, 7)),
 )
 EXAMPLES = """examples:
   caffe-pylayer doctor                               in a layer's folder
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   caffe-pylayer trace net.prototxt --phase TEST
   caffe-pylayer splice net.prototxt --after conv1    shows what would change
   caffe-pylayer audit ~/caffe/python
+  mpirun -n 4 caffe-pylayer train solver.prototxt
   caffe-pylayer trace --help                         the options of a command
 
 Not installed? python3 CLONE/caffe_pylayer COMMAND is the same.

@@ -19,6 +19,7 @@ from ..checks import prototxt
 
 PARAM_STR = ("param_str", "param_str_")  # the second before Caffe 1.0
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+UNREADABLE = "CPL101"  # the code of a finding in a file that cannot be looked at
 LARGEST = 2**20  # bytes of a file; a parser takes hundreds of times as much
 DEEP = "is nested too deep to be parsed: split it"
 # How Caffe calls its arguments; a layer may call them otherwise.
@@ -29,8 +30,13 @@ SIGNATURES = {
     "backward": ("self", "top", "propagate_down", "bottom"),
 }
 
-Finding = collections.namedtuple("Finding", "path line who text")
-Fragment = collections.namedtuple("Fragment", "path line module layer")
+# What numpy gives back a view of, so that who writes it writes the array.
+VIEWS = {"ravel", "reshape", "squeeze", "swapaxes", "transpose", "view"}
+
+Finding = collections.namedtuple("Finding", "path line who text code")
+Fragment = collections.namedtuple("Fragment", "path line module layer message")
+Part = collections.namedtuple("Part", "blobs level")  # of all bottoms, tops or weights
+LIST, BLOB, DATA, DIFF = "list", "blob", "data", "diff"  # the levels
 
 
 class Unparsable(Exception):
@@ -187,6 +193,7 @@ class Source:
         self.path, self.module, self.tree = path, module_parts(path), parse(data)
         self.names = {}  # of imported things: {"np": "numpy", "L": "caffe.Layer"}
         for node in ast.walk(self.tree):
+            node.source = self
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     name = alias.asname or alias.name.split(".")[0]
@@ -206,6 +213,7 @@ class Source:
         defined = list(definitions(self.tree))  # Caffe finds no class in a function
         self.functions = {x.name: x for x in defined if isinstance(x, FUNCTIONS)}
         self.classes = [x for x in defined if isinstance(x, ast.ClassDef)]
+        self.classes.sort(key=lambda node: node.lineno)
         self.methods = {
             node: {x.name: x for x in definitions(node) if isinstance(x, FUNCTIONS)}
             for node in self.classes
@@ -216,32 +224,26 @@ class Source:
         self.who = {x: name for name, x in self.functions.items()}
         for node, methods in self.methods.items():
             self.who.update((x, f"{node.name}.{name}") for name, x in methods.items())
-        self.layers = []
-        self.find_layers(lambda name: False)
+        for function in self.who:
+            function.source = self
+        self.find_layers(lambda name: [])
 
     def find_layers(self, elsewhere):
-        """Find the layers, in the order of the file; elsewhere(name) says which are in another."""
-        found, before = {layer.node: layer for layer in self.layers}, None
-        while len(found) != before:
-            before = len(found)
-            for node in self.classes:
-                if node not in found:
-                    names = [self.dotted(base) for base in node.bases]
-                    bases = [layer for layer in found.values() if layer.name in names]
-                    if bases or any(is_caffe_layer(name) for name in names):
-                        found[node] = Layer(self, node, bases)
-                    elif any(map(elsewhere, names)) or self.looks_like_a_layer(node):
-                        found[node] = Layer(self, node, bases)
-                        found[node].elsewhere = True
-        self.layers = sorted(found.values(), key=lambda layer: layer.node.lineno)
-
-    def looks_like_a_layer(self, node):
-        """Whether a class has all methods that Caffe calls, and a base class that is imported."""
-        layer = Layer(self, node, [])
-        imported = any(root(base) in self.names for base in node.bases)
-        return imported and len(list(layer.caffe_methods(*SIGNATURES))) == len(
-            SIGNATURES
-        )
+        """Find the layers, in the order of the file; elsewhere(name) gives those of other files."""
+        layers, made = [], {}
+        for node in self.classes:
+            names = [self.dotted(base) for base in node.bases]
+            others = [elsewhere(name) for name in names if name not in made]
+            bases = [made[name] for name in names if name in made]
+            bases += [found[0] for found in others if len(found) == 1]
+            layer = made[node.name] = Layer(self, node, bases)
+            layer.elsewhere |= any(len(found) > 1 for found in others)
+            layer.derives |= any(map(is_caffe_layer, names)) or any(others)
+            if not layer.derives and layer.looks_like_one():
+                layer.elsewhere = any(root(base) in self.names for base in node.bases)
+                layer.derives = layer.elsewhere
+            layers.append(layer)
+        self.layers = [x for x in layers if x.derives or x.looks_like_one()]
 
     def dotted(self, node):
         """Return what a name or attribute stands for, such as `numpy.zeros`; else an empty text."""
@@ -267,7 +269,7 @@ class Source:
 
 
 class Layer:
-    """A class to check, with the methods that it inherits from classes of its file."""
+    """A class to check, with the methods that it inherits from classes under the folder."""
 
     def __init__(self, source, node, bases):
         self.source, self.node, self.name = source, node, node.name
@@ -275,13 +277,18 @@ class Layer:
         for base in bases[::-1]:
             self.methods.update(base.methods)
         self.methods.update(source.methods[node])
-        self.elsewhere = any(
-            base.elsewhere for base in bases
-        )  # has methods of another file
-        self.derived = []  # layers of the file that derive from this one
-        for base in bases:
-            base.derived.append(self)
+        self.derives = any(base.derives for base in bases)  # from caffe.Layer
+        # Whether it has methods of a file that is not here.
+        self.elsewhere = any(base.elsewhere for base in bases)
         self.folder = None  # where it was found
+        self.parts = None  # see find_parts
+        self.reached = {}  # what reach returned, which many ask
+
+    def looks_like_one(self):
+        """Whether it has all methods that Caffe calls, and a name that a net may use."""
+        return self.name[0] != "_" and len(
+            list(self.caffe_methods(*SIGNATURES))
+        ) == len(SIGNATURES)
 
     def arguments(self, name):
         """Return how a method of Caffe calls its arguments, {"bottom": "bottom", ...}, or None."""
@@ -300,12 +307,13 @@ class Layer:
 
     def finding(self, function, node, text):
         """Return a Finding at a node of a function, or of the class where that is None."""
-        who = self.source.who[function] if function else self.name
-        return Finding(self.source.path, node.lineno, who, text)
+        source = function.source if function else self.source
+        who = source.who[function] if function else self.name
+        return Finding(source.path, node.lineno, who, text, "")
 
     def called(self, call):
         """Return the functions of this file that a call runs: one, or the methods of a class."""
-        name = self.source.dotted(call.func)
+        name = dotted(call.func)
         if name.startswith("self."):
             return [x for x in [self.methods.get(name[len("self.") :])] if x]
         parent, attribute = (
@@ -314,9 +322,10 @@ class Layer:
         )
         if isinstance(parent, ast.Call) and words_of(parent.func) == "super":
             return [x.methods[attribute] for x in self.bases if attribute in x.methods]
-        if name in self.source.functions:
-            return [self.source.functions[name]]
-        return self.source.by_class.get(name, [])
+        source = getattr(call, "source", self.source)
+        if name in source.functions:
+            return [source.functions[name]]
+        return source.by_class.get(name, [])
 
     def handed(self, *names):
         """Yield these of Caffe's methods and what they hand blobs to: functions, their arguments.
@@ -343,18 +352,134 @@ class Layer:
                         todo.append(callee)
 
     def reach(self, *names, walk=ast.walk):
-        """Return the functions of this file that run when these methods do, themselves first."""
-        found, todo = (
-            {},
-            [self.methods[x] for x in names or self.methods if x in self.methods],
+        """Return the functions here that run when these methods do, themselves first."""
+        if (names, walk) not in self.reached:
+            found = {}
+            todo = [self.methods[x] for x in names or self.methods if x in self.methods]
+            for function in todo:
+                if function not in found:
+                    found[function] = True
+                    for node in walk(function):
+                        if isinstance(node, ast.Call):
+                            todo += self.called(node)
+            self.reached[names, walk] = list(found)
+        return list(self.reached[names, walk])
+
+    def all_flows(self, function):
+        """Yield names and the value they get: by assignment, as an argument, or f() by return."""
+        for target, value in flows(function):
+            yield given(target), value
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and node.value:
+                yield {f"{function.name}()", f"self.{function.name}()"}, node.value
+            elif isinstance(node, ast.Call):
+                for callee in self.called(node):
+                    for argument, value in bound(callee, node):
+                        yield {argument}, value
+
+    def whole_params(self):
+        """Return the words for param_str, and for what was parsed from it as a whole."""
+        pairs = [pair for function in self.reach() for pair in self.all_flows(function)]
+        whole = [(names, words(value)) for names, value in pairs if not is_item(value)]
+        return spread(["param_str"], whole)
+
+    def keys(self):
+        """Return the keys of param_str: {"gamma": "=2.0", "mean": ": list", "root": ""}."""
+        for node in self.source.tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+                if [words_of(x) for x in node.targets] == ["PARAMS"]:
+                    pairs = zip(node.value.keys, node.value.values)
+                    return {x.value: default(y) for x, y in pairs if is_text(x)}
+        found, whole = {}, self.whole_params()
+        for function in self.reach():
+            for node in nodes(function, ast.Subscript, ast.Call):
+                key, value = getattr(node, "slice", None), None
+                of = getattr(node, "value", None)
+                if isinstance(node, ast.Call) and name_of(node.func) in ("get", "pop"):
+                    of = getattr(node.func, "value", None)
+                    key, value = [*node.args, None, None][:2]
+                if is_text(key) and words_of(of) in whole:
+                    if found.get(key.value, "") == "":
+                        found[key.value] = default(value)
+        return found
+
+    def part(self, function, node):
+        """Return the Part that an expression of a function is, or is a view of, or None."""
+        if self.parts is None:
+            self.find_parts()
+        start, steps = chain(node)
+        part = self.parts.get(scoped(function, start))
+        for step in steps:
+            if part is None:
+                break
+            part = self.step(function, part, step)
+        return part
+
+    def step(self, function, part, node):
+        """Return what an attribute, an index or a call makes of a Part: another, or None."""
+        if isinstance(node, ast.Subscript):
+            if part.level == LIST and not isinstance(node.slice, ast.Slice):
+                return Part(part.blobs, BLOB)
+            view = part.level in (DATA, DIFF) and self.is_view(function, node.slice)
+            return part if part.level == LIST or view else None
+        if part.level == BLOB and getattr(node, "attr", "") in (DATA, DIFF):
+            return Part(part.blobs, node.attr)
+        view = isinstance(node, ast.Call) or node.attr == "T"
+        return part if part.level in (DATA, DIFF) and view else None
+
+    def is_view(self, function, index):
+        """Whether x[index] is a view of x: by slices and numbers, not by an array or a mask."""
+        return all(
+            isinstance(x, (ast.Slice, ast.Constant, ast.UnaryOp))
+            or scoped(function, x) in self.counters
+            for x in getattr(index, "elts", [index])
         )
-        for function in todo:
-            if function not in found:
-                found[function] = True
-                for node in walk(function):
-                    if isinstance(node, ast.Call):
-                        todo += self.called(node)
-        return list(found)
+
+    def find_parts(self):
+        """Find the words that are the same Part wherever they get a value.
+
+        self.parts is {(function, "x"): Part, "self.x": Part}. What runs first does not matter; a
+        word that is now this, now that is left out. self.counters are the i of range(n).
+        """
+        self.parts, self.counters, given = {}, set(), {}
+        given["self.blobs"] = [Part("weight", LIST)]
+        for function, arguments in self.caffe_methods(*SIGNATURES):
+            for blobs in ("bottom", "top"):
+                given[function, arguments[blobs]] = [Part(blobs, LIST)]
+        for function in self.reach():
+            for target, value in values(function):
+                given.setdefault(scoped(function, target), []).append((function, value))
+            self.counters |= {scoped(function, x) for x in counters(function)}
+            for call in nodes(function, ast.Call):
+                callees = self.called(call)
+                for callee in callees:
+                    if callee.name == "__init__" or not callees[1:]:
+                        for word, value in bound(callee, call):
+                            given.setdefault((callee, word), []).append(
+                                (function, value)
+                            )
+        for _ in range(10):  # x = bottom; y = x; ...: nobody writes more
+            before = len(self.parts)
+            for key in set(given) - set(self.parts):
+                self.add_part(key, given[key])
+            if len(self.parts) == before:
+                break
+
+    def add_part(self, key, given):
+        def part(value):
+            return value if isinstance(value, Part) else self.part(*value)
+
+        # x = bottom[0].data; x = x.reshape(-1): what x itself is made of comes second
+        first = [
+            x
+            for x in given
+            if isinstance(x, Part) or scoped(x[0], chain(x[1])[0]) != key
+        ]
+        parts = set(map(part, first))
+        if len(parts) == 1 and None not in parts:
+            (self.parts[key],) = parts
+            if set(map(part, given)) != parts:
+                del self.parts[key]
 
 
 class Folder:
@@ -375,11 +500,19 @@ class Folder:
                         tests.append(path)
                 except Unparsable as problem:
                     line, text = problem.args
-                    self.unparsable.append(Finding(path, line, "", text))
+                    self.unparsable.append(Finding(path, line, "", text, UNREADABLE))
         self.add_derived()
         self.layers = [layer for source in self.sources for layer in source.layers]
+        bases = {base.node for layer in self.layers for base in layer.bases}
+        self.layers = [x for x in self.layers if x.derives or x.node not in bases]
         for layer in self.layers:
             layer.folder = self
+            layer.derived = []
+        by_node = {layer.node: layer for layer in self.layers}
+        for layer in self.layers:
+            for base in layer.bases:
+                if base.node in by_node:
+                    by_node[base.node].derived.append(layer)
         names = {name for x in self.layers for name in (x.name, x.source.module[-1])}
         names = {name.encode(errors="surrogateescape") for name in names}
         self.tests = {}  # by path, Words, or None
@@ -407,10 +540,11 @@ class Folder:
 
     def add_derived(self):
         """Take in the layers that derive from a class of another file; keep what has layers."""
-        self.classes, before, methods = {}, None, {name.encode() for name in SIGNATURES}
-        while self.classes != before:
-            before = self.classes
-            names = {name.encode() for names in before.values() for name in names}
+        self.classes, seen, known = {}, [], None
+        methods = {name.encode() for name in SIGNATURES}
+        while known not in seen:
+            seen.append(known)
+            names = {name.encode() for names in self.classes.values() for name in names}
             for path in [x for x, y in self.rest.items() if names & y or methods <= y]:
                 del self.rest[path]
                 try:
@@ -418,20 +552,29 @@ class Folder:
                 except Unparsable:  # and nothing says that there are layers
                     pass
             for source in self.sources:
-                source.find_layers(self.has_layer)
+                source.find_layers(self.layers_of)
             self.classes = {
-                x.module: {y.name for y in x.layers} for x in self.sources if x.layers
+                x.module: {y.name: y for y in x.layers}
+                for x in self.sources
+                if x.layers
             }
+            known = [
+                (source.path, layer.name, sorted(layer.methods), layer.elsewhere)
+                for source in self.sources
+                for layer in source.layers
+            ]
         self.sources = [source for source in self.sources if source.layers]
 
-    def has_layer(self, name):
-        """Whether a dotted name is one of a layer in a module, or a package, under the folder."""
+    def layers_of(self, name):
+        """Return the layers that a dotted name may mean, in modules and packages of the folder."""
         module, _, name = name.strip(".").rpartition(".")
-        return any(
-            name in self.classes[x] and x[: len(y)] == y
+        found = {
+            x: layers[name]
             for y in self.resolve(module)
-            for x in self.classes
-        )
+            for x, layers in self.classes.items()
+            if name in layers and x[: len(y)] == y
+        }
+        return list(found.values())
 
     def add_prototxt(self, path):
         data = read(path, b"python_param")
@@ -444,7 +587,7 @@ class Folder:
                 r":(\d+):(\d+): (.*)", str(error), re.DOTALL
             ).groups()
             raise Unparsable(int(line), f"column {column}: {text}: mend it") from error
-        for message in todo:
+        for message in todo:  # a layer is the message with a python_param in it
             for (name, value), place in zip(message.fields, message.places):
                 if isinstance(value, prototxt.Message):
                     todo.append(value)
@@ -455,7 +598,9 @@ class Folder:
                         and layer
                     ):
                         line = data.count(b"\n", 0, place.start) + 1
-                        self.fragments.append(Fragment(path, line, module, str(layer)))
+                        self.fragments.append(
+                            Fragment(path, line, module, str(layer), message)
+                        )
 
     def resolve(self, name):
         """Return the modules under the folder that Python may import by a name."""
@@ -492,7 +637,9 @@ def files(folder, unparsable):
 
     def unreadable(error):
         unparsable.append(
-            Finding(error.filename, 1, "", f"cannot be read: {error.strerror}")
+            Finding(
+                error.filename, 1, "", f"cannot be read: {error.strerror}", UNREADABLE
+            )
         )
 
     inside = os.path.join(os.path.realpath(folder), "")
@@ -589,6 +736,107 @@ def words_of(node):
     if isinstance(node, ast.Attribute):
         return f"self.{node.attr}" if getattr(node.value, "id", "") == "self" else ""
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def is_item(value):
+    """Whether a value is a part of params, such as params["x"] or params.get("x")."""
+    return any(
+        isinstance(x, ast.Subscript) or getattr(x, "attr", "") in ("get", "pop")
+        for x in ast.walk(value)
+    )
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def default(node):
+    """Return how a key is shown after its name, by its default, its type, or nothing."""
+    try:
+        return f"={ast.literal_eval(node)!r}" if node else ""
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return f": {node.id}" if isinstance(node, ast.Name) else "=..."
+
+
+def name_of(function):
+    """Return the last word of what is called."""
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def dotted(node):
+    """Return what a name or attribute stands for in its file, or an empty text."""
+    start = node
+    while isinstance(start, ast.Attribute):
+        start = start.value
+    source = getattr(start, "source", None)
+    return source.dotted(node) if source else ""
+
+
+def scoped(function, node):
+    """Return the word of a node as a key: one of a function, or of the layer."""
+    word = words_of(node)
+    return word if word.startswith("self.") else (function, word)
+
+
+def chain(node):
+    """Return the x of x[0].data.reshape(1), and the steps from there: index, attribute, call."""
+    steps = []
+    while not words_of(node):
+        if isinstance(node, (ast.Attribute, ast.Subscript)):
+            steps.append(node)
+            node = node.value
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in VIEWS:
+            steps.append(node)
+            node = node.func.value
+        else:
+            break
+    return node, steps[::-1]
+
+
+def values(function):
+    """Yield what gets a value, and the value: elements one by one, None if it is not here.
+
+    x += 1 is none: x stays the array that it was.
+    """
+    todo = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            todo += [(target, node.value) for target in node.targets]
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value:
+            todo.append((node.target, node.value))
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            item = ast.Subscript(node.iter, ast.Constant(0))
+            if (
+                isinstance(node.iter, ast.Call)
+                and dotted(node.iter.func) == "enumerate"
+            ):
+                item.value = node.iter.args[0] if node.iter.args else node.iter
+                item = ast.Tuple([None, item])
+            todo.append((node.target, item))
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            todo.append((node.optional_vars, None))
+        elif isinstance(node, (ast.Lambda, *FUNCTIONS)) and node is not function:
+            arguments = node.args.posonlyargs + node.args.args
+            todo += [(ast.Name(x.arg), None) for x in arguments]
+    for target, value in todo:
+        if isinstance(target, (ast.Tuple, ast.List)):
+            elements = getattr(value, "elts", None)
+            if not elements or len(elements) != len(target.elts):
+                elements = [None] * len(target.elts)
+            todo += zip(target.elts, elements)
+        elif words_of(target):
+            yield target, value
+
+
+def counters(function):
+    """Yield the i of `for i in range(n)` and `for i, x in enumerate(y)`."""
+    for node in ast.walk(function):
+        if isinstance(node, (ast.For, ast.comprehension)):
+            name = dotted(getattr(node.iter, "func", None))
+            if name in ("range", "xrange"):
+                yield node.target
+            elif name == "enumerate" and getattr(node.target, "elts", []):
+                yield node.target.elts[0]
 
 
 def given(target):

@@ -12,41 +12,18 @@ import pytest
 from support import bank
 from support.project import ENGINES
 
-# What does not pass yet, on one engine or both: issue 17 is not done.
-NOT_YET = {
-    "max_pool_by_mask: every tie gets all of it",
-    "median",
-    "normalize_with_eps: eps forgotten",
-    "root_of_a_weight",
-    "softmax_lead_12: twice",
-    "softmax_lead_16: sign",
-    "softmax_lead_20",
-    "softmax_lead_40",
-    "sort_with_ties",
-    "sort_with_ties: twice",
-    "weight_from_0_to_1",
-    "weight_from_0_to_1: b is added",
-}
-
 WHOLE = os.environ.get("BANK") == "whole"
 SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 
 
 def cases(planted_ones, engines):
-    """Return pytest's parameters: each with each of its engines, and what is expected of it."""
-    params = []
-    for planted in planted_ones:
-        for engine in engines(planted):
-            missing = sorted(planted.needed(engine))
-            reason = "issue 17, items " + ", ".join(map(str, missing))
-            marks = (
-                [pytest.mark.xfail(reason=reason)] if str(planted) in NOT_YET else []
-            )
-            params.append(
-                pytest.param(planted, engine, id=f"{planted}-{engine}", marks=marks)
-            )
-    return params
+    """Return pytest's parameters: each with each of its engines."""
+    return [
+        pytest.param(planted, engine, id=f"{planted}-{engine}")
+        for planted in planted_ones
+        for engine in engines(planted)
+    ]
 
 
 ON_BOTH = cases(RIGHT, lambda planted: ENGINES)

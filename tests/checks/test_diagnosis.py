@@ -2,11 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
+from caffe_pylayer.checks import gradient
 from support.project import ENGINES
-
-pytestmark = pytest.mark.caffe
 
 LAYERS = {
     "loss": dict(layer_kind="loss", bottoms="scores,label", param_str_keys="gamma=5.0"),
@@ -22,7 +22,9 @@ COPY = "bottom[i].diff[...] = top[i].diff"
 ONE = "bottom[0].diff[...] = top[0].diff"
 # (layer, what stands in the module, what is put there, what the failure says)
 WRONG = [
-    ("loss", SCALE, SCALE + " * 4", "it is 4 times the right one: 4 is the batch size"),
+    ("loss", SCALE, SCALE + " * len(self.difference)",
+     "it is 4 times the right one: 4 is the batch size"),
+    ("loss", SCALE, SCALE + " * 4", "it is 4 times the right one: 4 is the length of axis 2"),
     ("loss", SCALE, SCALE + " / 12", "times the right one: 12 is the product of axes 1 to 2"),
     ("loss", SCALE, SCALE + " / 3", "0.3333 times the right one: 3 is the length of axis 1"),
     ("loss", SCALE, SCALE + " * self.params['gamma']", "5 times the right one: 5 is the key gamma"),
@@ -75,6 +77,7 @@ def failures(bake, own_tests, tmp_path_factory):
     return {engine: run(engine) for engine in ENGINES}
 
 
+@pytest.mark.caffe
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("number", range(len(WRONG)))
 def test_failure_says_why(failures, engine, number):
@@ -83,3 +86,21 @@ def test_failure_says_why(failures, engine, number):
     assert WRONG[number][3] in message
     lines = message.split("\n=====")[0].split("\n- generated")[0].splitlines()
     assert len(lines) <= 12 and max(len(line) for line in lines) <= 100
+
+
+@pytest.mark.parametrize("kinks, count", [(0, "240 of 240"), (5, "at least 7 of 240")])
+def test_count_is_right_or_says_at_least(kinks, count):
+    """At kinks among the worst elements it is not clear which of the others are wrong."""
+    rng = np.random.RandomState(0)
+    bottom = rng.uniform(0.2, 0.4, 240) * rng.choice([-1, 1], 240)
+    bottom[:kinks] = 0
+
+    def forward(x):
+        return [3 * abs(x)]
+
+    def backward(x, _):
+        return np.where(x, 3.3 * np.sign(x), 9), forward(x)
+
+    point = gradient.Point(forward, backward, bottom, [np.ones(240)], rng)
+    survey = gradient.Survey(point, gradient.step_sizes(bottom), rng)
+    assert survey.finding(()).count == f"{count} elements"

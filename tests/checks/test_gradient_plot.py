@@ -18,7 +18,8 @@ def folder(bake, tmp_path):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
-    found = own_tests(engine, folder, "--gradient-plot=a/b", "pair", "channels")
+    gradient = "pair", "channels", "-k", "gradient"
+    found = own_tests(engine, folder, "--gradient-plot=a/b", *gradient)
     assert found.exit_code == 0, found.output
     names = ["channels-bottom_x.png", "channels-weight_0.png", "channels-weight_1.png"]
     assert sorted(os.listdir(folder / "a" / "b")) == [*names, "pair-bottom_fc_8.png"]
@@ -26,9 +27,26 @@ def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
     module, before = folder / "pair" / "pair.py", "bottom[0].diff[...] = "
     assert before in module.read_text()
     module.write_text(module.read_text().replace(before, before + "2 * "))
-    found = own_tests(engine, folder, "--gradient-plot=wrong", "pair")
+    found = own_tests(engine, folder, "--gradient-plot=wrong", *gradient)
     assert "test_pair[gradient]" in found.red
     assert red_and_blue(folder / "wrong" / "pair-bottom_fc_8.png") > right + 10000
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_picture_of_a_wrong_layer_is_of_the_draw_that_failed(folder, own_tests, engine):
+    own_tests(engine, folder, "--gradient-plot=right", "channels", "-k", "gradient")
+    module, before = folder / "channels" / "channels.py", "[:, np.newaxis] * dy"
+    text = module.read_text()
+    assert text.count(before) == 1
+    for name, factor in (("seven", "(1 + (len(dy) == 7))"), ("nan", "np.nan")):
+        module.write_text(text.replace(before, f"{before} * {factor}"))
+        arguments = [f"--gradient-plot={name}", "channels", "-k", "gradient"]
+        found = own_tests(engine, folder, *arguments)
+        assert found.red == ["test_channels[gradient]"], found.output
+    pictures = [folder / f / "channels-bottom_x.png" for f in ("right", "seven")]
+    assert red_and_blue(pictures[1]) > red_and_blue(pictures[0]) + 10000
+    for picture, batch in zip(pictures, (4, 7)):
+        assert b"batch %d, draw " % batch in picture.read_bytes()
 
 
 def red_and_blue(picture):

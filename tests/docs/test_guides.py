@@ -27,7 +27,7 @@ CHECKS = PROJECT / "caffe_pylayer" / "checks"
 PAGES = [
     "README.md",
     *(f"docs/{page}.md" for page in ("index", "loss", "data", "gradient", "team")),
-    *(f"docs/{page}.md" for page in ("caffe", "reference")),
+    *(f"docs/{page}.md" for page in ("caffe", "opencv", "reference")),
 ]
 HOME = "/home/you"
 MARK = "@@@ exit code"
@@ -44,6 +44,9 @@ PROGRAMS = {
     "pipx": '[ "$1" = run ] && shift && exec "$@"',
     "cookiecutter": 'exec "$OUR_PYTHON" -c "$RUN" "$TEMPLATE" cookiecutter "$@"',
     "cruft": 'exec "$OUR_PYTHON" -c "$RUN" "$UPSTREAM" cruft "$@"',
+    "git": '[ "$*" = "clone https://github.com/org/caffe-pylayer" ] && '
+    'set -- clone "$UPSTREAM" caffe-pylayer\nPATH=$OUR_PATH exec git "$@"',
+    "python": 'PYTHONPATH="$PYTHONPATH:$SITE" exec "$OUR_PYTHON" "$@"',  # where no Caffe is
     "python3": WITH_CAFFE + 'python3 "$@"',
     "caffe": WITH_CAFFE + 'caffe "$@"',
     "caffe-pylayer": WITH_CAFFE + 'python3 -m caffe_pylayer "$@"',
@@ -264,7 +267,8 @@ def diagnoses():
     """Return the sentences that may stand below the table, by the function that says them."""
     here, source = functions("diagnosis.py"), (CHECKS / "diagnosis.py").read_text()
     table = re.search(r"^HYPOTHESES = \((.*?)\)$", source, re.M | re.S)[1]
-    nodes = [here[name] for name in (*re.findall(r"\w+", table), "times", "place")]
+    names = *re.findall(r"\w+", table), "times", "of_one_value", "of_some_indices"
+    nodes = [here[name] for name in names]
     nodes = [node for node in nodes if node.name != "top_diff"]
     nodes.append(functions("checks.py")["top_diff_mistakes"])
     return {node.name: sentences(node) for node in nodes}

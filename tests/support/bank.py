@@ -11,7 +11,9 @@ import zlib
 
 from support.project import ENGINES, PROJECT
 
-ROOMS = "in_place counts on_purpose data imports weights kinks losses large"
+ROOMS = (
+    "in_place counts on_purpose data imports weights kinks losses large numerics words"
+)
 HEAD = "import caffe\nimport numpy as np\n"
 FRAGMENT = """layer {
   name: "%(name)s"
@@ -95,13 +97,6 @@ class Planted(
     def measured(self, engine):
         """Whether its gradient must be checked: no word of "what the stand-in cannot do"."""
         return (self.layer, engine) != ("caffe_proto_used", "standin")
-
-    def needed(self, engine):
-        """Return the items of the issue that it needs on an engine."""
-        pairs = [
-            need if isinstance(need, tuple) else (need, engine) for need in self.needs
-        ]
-        return {item for item, where in pairs if where == engine}
 
     def verdicts(self, outcomes):
         """Return the outcome of each of its checks, by the check's name."""

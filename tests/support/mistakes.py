@@ -132,5 +132,6 @@ def red(layer, own_tests, tmp_path, engine, edits, checks):
     message = found.output.split("= FAILURES =")[1].split("- generated xml")[0]
     message = message.split("= warnings summary =")[0]
     assert "Traceback" not in message
+    assert "Fatal Python error" not in found.output  # of pytest, where Caffe aborts
     assert max(len(line) for line in message.splitlines()) <= 100
     return message

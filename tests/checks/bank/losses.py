@@ -393,7 +393,7 @@ class NLL(caffe.Layer):
                 "bottom[0].diff[i, int(l)] =",
                 "bottom[0].diff[0, int(l)] =",
                 "gradient",
-                "bottom scores",
+                "^(?!.*only ind).*bottom scores",
             ),
         ],
     ),
