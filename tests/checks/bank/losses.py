@@ -245,6 +245,16 @@ class BalancedError(caffe.Layer):
                 26,
             ),
             (
+                "kept in backward, for the shape",
+                "            bottom[0].diff[...] = 2 * self.w",
+                "            if self.shape != self.d.shape:\n"
+                "                self.shape, self.kept = self.d.shape, self.w\n"
+                "            bottom[0].diff[...] = 2 * self.kept",
+                "forward",
+                "backward after one on other bottoms of the same shape.*earlier batch",
+                26,
+            ),
+            (
                 "made in reshape, for the shape",
                 ("        self.w = np", "        top[0].reshape(1)\n"),
                 (
