@@ -309,6 +309,50 @@ class CenterPrior(caffe.Layer):
                 "same shape|stale|earlier batch",
                 26,
             ),
+            (
+                "fails with one sample",  # numpy raises the ValueError, nobody refuses it
+                "key = bottom[0].data.shape",
+                "_, _ = key = bottom[0].data.squeeze().shape",
+                "batch_of_one",
+                "with a batch of one: not enough values",
+                26,
+            ),
+        ],
+    ),
+    "refuses_one_sample": dict(
+        body="""
+class Centered(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        if bottom[0].num < 2:
+            raise ValueError(
+                "two samples or more, got %d"
+                % bottom[0].num
+            )
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data - bottom[0].data.mean(0)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff - top[0].diff.mean(0)
+""",
+        blobs='bottom: "x" top: "centered"',
+        bottoms="rng.randn(batch, 5)",
+        tops="bottoms[0] - bottoms[0].mean(0)",
+        needs=[6, 26],
+        twins=[
+            (
+                "of one only",
+                "bottom[0].num < 2",
+                "bottom[0].num > 1",
+                "load",
+                r"two samples or more.*x \(4, 5\)",
+                18,
+            ),
         ],
     ),
     "dropout": dict(
