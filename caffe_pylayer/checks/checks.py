@@ -335,40 +335,19 @@ def check_gradient_of(subject, draw, batch, first=True, whole=True):
             found = None
         if not found:
             continue
-        at, value = found.point, found.point.bottom.astype(found.point.dtype)
         assert_same_tops(subject, layer_net, arrays, tops)
-        for other in filter(None, (at, doubles.point(i))):
+        for other in filter(None, (found.point, doubles.point(i))):
             found_again = other.run(other.bottom.astype(other.dtype))
             assert_repeats(
                 subject, ANOTHER_TOP, layer_net.tops, found_again, other.tops
             )
-        save_picture(subject, name, draw, batch, at, found.numeric)
-        lines, constant = [], False
+        save_picture(subject, name, draw, batch, found.point, found.numeric)
+        case = None
         if found.numeric is not None:
-            case = diagnosis.Case(
-                at.diff,
-                at.backward(value, others)[0],
-                found,
-                [text for text, _ in mistakes(top_diffs)],
-                [(layer_net.variables[j], diffs[j]) for j in checked if j != i],
-                numbers_of(subject.fragment, batch, value),
-                [
-                    (blob, array)
-                    for j, (blob, array) in enumerate(zip(layer_net.bottoms, arrays))
-                    if j != i
-                ],
-                functools.partial(is_constant, at.run, value),
-                functools.partial(factor_at_another_batch, subject, draw, batch, i),
-            )
-            lines, constant = diagnosis.explain(case), diagnosis.constant(case)
-        if i in layer_net.in_place:
-            lines.append("in place backward sees the top's data, not the bottom's")
-        whole = np.all(value == np.round(value)) and not np.any(diffs[i])
-        if len(arrays) > 1 and i < len(arrays) and whole:
-            text = "%s holds whole numbers; labels want propagate_down: false"
-            lines.append(text % name)
-        lines.insert(0, gradient_table(name, found, constant))
-        raise CheckFailed("\n  ".join(lines))
+            rest = [(layer_net.variables[j], diffs[j]) for j in checked if j != i]
+            texts = [text for text, _ in mistakes(top_diffs)]
+            case = case_of(subject, draw, batch, i, found, others, texts, rest)
+        raise CheckFailed(message_of(layer_net, arrays, diffs[i], i, found, case))
     for _ in range(1 if is_large(arrays) else REPEATS):
         assert_same_tops(subject, layer_net, arrays, tops)
     if whole and batch in BATCHES:
@@ -376,6 +355,37 @@ def check_gradient_of(subject, draw, batch, first=True, whole=True):
             if i < len(arrays) and known[i] is None:
                 check_ties(layer_net.variables[i], doubles.point(i), subject.rng)
     return unmeasured
+
+
+def case_of(subject, draw, batch, i, found, others, texts, rest):
+    """Return the diagnosis.Case of a wrong gradient."""
+    at, value = found.point, found.point.bottom.astype(found.point.dtype)
+    blobs = zip(subject.fragment.bottoms, subject.bottoms(batch, draw))
+    return diagnosis.Case(
+        at.diff,
+        at.backward(value, others)[0],
+        found,
+        texts,
+        rest,
+        numbers_of(subject.fragment, batch, value),
+        [blob for j, blob in enumerate(blobs) if j != i],
+        functools.partial(is_constant, at.run, value),
+        functools.partial(factor_at_another_batch, subject, draw, batch, i),
+    )
+
+
+def message_of(layer_net, arrays, diff, i, found, case):
+    """Return the message for a wrong gradient, with why where elements were seen."""
+    name, constant = layer_net.variables[i], case and diagnosis.constant(case)
+    lines = [gradient_table(name, found, constant)]
+    lines += diagnosis.explain(case) if case else []
+    if i in layer_net.in_place:
+        lines.append("in place backward sees the top's data, not the bottom's")
+    if 1 < len(arrays) > i and not np.any(diff):
+        if np.all(arrays[i] == np.round(arrays[i])):
+            text = "%s holds whole numbers; labels want propagate_down: false"
+            lines.append(text % name)
+    return "\n  ".join(lines)
 
 
 def save_picture(subject, name, draw, batch, point, numeric=None):

@@ -97,8 +97,8 @@ def constant(case):
     if np.any(case.slopes):
         return "forward does not depend on these elements: does it mask something?"
     return (
-        "small changes change nothing: all slopes of forward are 0 (if that is on "
-        "purpose: expected_diffs=...)"
+        "small changes change nothing: all slopes of forward are 0 "
+        "(on purpose? expected_diffs=...)"
     )
 
 

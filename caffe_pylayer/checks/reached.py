@@ -14,6 +14,7 @@ from .subject import BATCHES, DRAWS
 
 MOST_LINES = 3  # that a message shows
 METHODS = ("forward", "backward")
+EXITS = ("exit", "_exit", "abort")  # what never returns; and functions that only raise
 
 
 def check_lines(subject):
@@ -91,27 +92,32 @@ def run(subject, draw, options):
 def statements(path, seen):
     """Return the lines of each statement in those methods that were called, as sets."""
     with open(path, "rb") as stream:
-        tree = ast.parse(stream.read())
+        nodes = list(ast.walk(ast.parse(stream.read())))
+    bodies = [node for node in nodes if isinstance(getattr(node, "body", None), list)]
+    refusals = set(EXITS)
+    for node in bodies:
+        if isinstance(node, ast.FunctionDef) and isinstance(node.body[-1], ast.Raise):
+            refusals.add(node.name)
     found = []
-    for node in ast.walk(tree):
-        for method in (
-            getattr(node, "body", ()) if isinstance(node, ast.ClassDef) else ()
-        ):
+    for node in bodies:
+        for method in node.body if isinstance(node, ast.ClassDef) else ():
             if getattr(method, "name", None) in METHODS:
-                inside = [lines_of(statement) for statement in simple(method.body)]
+                inside = [lines_of(part) for part in simple(method.body, refusals)]
                 found += inside if any(lines & seen for lines in inside) else []
     return found
 
 
-def simple(block):
-    """Yield the statements in a block and its blocks, not those that refuse."""
-    if isinstance(block[-1], ast.Raise):
+def simple(block, refusals):
+    """Yield the statements in a block and its blocks, but none that refuse."""
+    call = getattr(getattr(block[-1], "value", None), "func", None)
+    name = getattr(call, "attr", getattr(call, "id", None))
+    if isinstance(block[-1], ast.Raise) or name in refusals:
         return
     for node in block:
         blocks = [getattr(node, name, None) for name in ("body", "orelse", "finalbody")]
         if any(blocks):
             for inner in blocks:
-                for statement in simple(inner) if inner else ():
+                for statement in simple(inner, refusals) if inner else ():
                     yield statement
         elif not isinstance(node, (ast.Pass, ast.Global)) and not is_text(node):
             yield node

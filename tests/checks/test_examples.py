@@ -18,7 +18,15 @@ EXAMPLES = PROJECT / "examples"
 README = (EXAMPLES / "README.md").read_text()
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/answers.yaml"))
 CHECKS = {"load", "shapes", "forward", "batch", "batch_of_one", "test_phase"}
-CHECKS |= {"expected_tops", "gradient", "propagate_down", "samples", "edges", "counts"}
+CHECKS |= {
+    "expected_tops",
+    "gradient",
+    "propagate_down",
+    "samples",
+    "edges",
+    "lines",
+    "counts",
+}
 MORE_CHECKS = {  # by what their fragments say
     "weights": {"center_loss"},
     "loss_weight": {"l2_normalize"},

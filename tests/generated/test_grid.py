@@ -40,7 +40,7 @@ def checks_of(name):
     if kind_name != "metric":
         checks |= {"test_phase"}
     if bottoms:
-        checks |= {"forward", "batch", "batch_of_one", "samples", "edges"}
+        checks |= {"forward", "batch", "batch_of_one", "samples", "edges", "lines"}
         if kind.wanted:
             checks |= {"gradient", "propagate_down"}
             checks |= set() if kind.loss_weight else {"loss_weight"}

@@ -8,7 +8,16 @@ class HeadSquares(caffe.Layer):
     def reshape(self, bottom, top):
         top[0].reshape(bottom[0].num, 3)
 
+    def refuse(self, text):
+        print(text)
+        raise ValueError(text)
+
     def forward(self, bottom, top):
+        if bottom[0].channels < 3:
+            text = 'expected 3 channels or more, got %d'
+            self.refuse(text % bottom[0].channels)
+        if not bottom[0].num:
+            raise ValueError('expected samples')
         for i in range(len(bottom)):
             top[0].data[...] = bottom[i].data[:, :3] ** 2
 
@@ -94,6 +103,14 @@ class Power(caffe.Layer):
         bottoms="rng.randn(batch, 6)",
         tops="bottoms[0][:, :3] ** 2",
         twins=[
+            (
+                "a branch for large batches",
+                "            bottom[0].diff[...] = 0\n",
+                "@            if bottom[0].num > 100:\n                self.diff = 0\n",
+                "lines --strict",
+                "what never ran.*self.diff = 0",
+                2,
+            ),
             (
                 "iterates over bottom",
                 (
