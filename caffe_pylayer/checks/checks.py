@@ -140,7 +140,7 @@ def check_forward_of(subject, arrays, others):
 
 
 def assert_same_as_new(subject, layer_net, arrays, others):
-    """Raise CheckFailed if a pass on bottoms shows what an earlier batch left behind."""
+    """Raise CheckFailed if a pass shows what an earlier batch left behind."""
     what = "%s after one on other bottoms of the same shape gave another %s "
     what += "than in a new net:"
     fresh_net = subject.fresh_net(others)
