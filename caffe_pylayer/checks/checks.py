@@ -124,13 +124,7 @@ def check_forward_of(subject, arrays, others):
         text = what + " gave another top for the same bottoms:"
         assert_repeats(subject, text, run.tops, found, first)
         subject.forward(layer_net, others)
-    what = (
-        "forward after one on other bottoms of the same shape gave another top than "
-        "in a new net:"
-    )
-    fresh = subject.forward(subject.fresh_net(others), others)
-    subject.forward(layer_net, arrays)
-    assert_same(what, layer_net.tops, subject.forward(layer_net, others), fresh)
+    assert_same_as_new(subject, layer_net, arrays, others)
     larger = subject.bottoms(BATCHES[1])
     for second, bottoms in ((other_net, others), (subject.net(larger), larger)):
         subject.forward(layer_net, arrays)
@@ -143,6 +137,26 @@ def check_forward_of(subject, arrays, others):
             gradient_before,
         )
     assert_keeps_loss_weight(subject, layer_net, arrays)
+
+
+def assert_same_as_new(subject, layer_net, arrays, others):
+    """Raise CheckFailed if a pass shows what an earlier batch left behind."""
+    what = "%s after one on other bottoms of the same shape gave another %s "
+    what += "than in a new net:"
+    fresh_net = subject.fresh_net(others)
+    fresh = subject.forward(fresh_net, others)
+    subject.forward(layer_net, arrays)
+    found = subject.forward(layer_net, others)
+    assert_same(what % ("forward", "top"), layer_net.tops, found, fresh)
+    if wants_gradient(subject.fragment):
+        diffs = subject.top_diffs(fresh), subject.diffs_like(others)
+        assert_same_or_advise(
+            STALE,
+            what % ("backward", "diff"),
+            layer_net.variables,
+            layer_net.backward(*diffs),
+            fresh_net.backward(*diffs),
+        )
 
 
 def assert_repeats(subject, *arguments):
@@ -597,7 +611,9 @@ def check_batch_of_one(subject):
             layer_net = subject.net(arrays)
             tops = subject.forward(layer_net, arrays)
     except ValueError:
-        return
+        if reached.is_refusal(sys.exc_info()[2]):
+            return
+        raise
     if not all(np.all(np.isfinite(top)) for top in tops):
         subject.advise("a batch of one gives tops that are not finite")
         return

@@ -2,6 +2,7 @@
 # ruff: noqa
 """A function runs in a child process: it may abort, exit, hang or leave processes."""
 
+import ctypes
 import errno
 import json
 import os
@@ -20,6 +21,7 @@ try:
 except ImportError:  # Python 2
     faulthandler = None
 
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
 HEADER = struct.Struct(">Q")  # the length of the result comes before it
 PAUSE = 0.05  # seconds between looks at a child that says nothing
 GRACE = 0.5  # seconds that a child has to write down where it stands
@@ -47,13 +49,13 @@ def run_in_child(function, seconds, folder):
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    read, write = os.pipe()
+    parent, (read, write) = os.getpid(), os.pipe()
     with tempfile.TemporaryFile() as log:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fork beside idle threads of numpy
             child = os.fork()
         if child == 0:
-            _be_child(function, seconds, write, log)
+            _be_child(function, seconds, write, log, parent)
         os.close(write)
         status = None
         try:
@@ -71,11 +73,12 @@ def run_in_child(function, seconds, folder):
     raise ChildEnded(_why(status, lines))
 
 
-def _be_child(function, seconds, write, log):
+def _be_child(function, seconds, write, log, parent):
     try:
         import resource
 
         os.setsid()  # a process group of its own, so that all of it can be ended
+        _end_with(parent)
         os.dup2(log.fileno(), 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if faulthandler:
@@ -91,6 +94,21 @@ def _be_child(function, seconds, write, log):
         traceback.print_exc(file=os.fdopen(2, "w", 1))
     finally:
         os._exit(0)
+
+
+def _end_with(parent):
+    """Have Linux end the group when the parent is killed, and cannot do it."""
+
+    def end(*_):
+        if os.getpid() == os.getpgrp():
+            os.killpg(0, signal.SIGKILL)
+
+    signal.signal(signal.SIGUSR2, end)
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl:
+        prctl(PR_SET_PDEATHSIG, signal.SIGUSR2)
+    if os.getppid() != parent:  # it was quicker
+        end()
 
 
 def _wait(child, read, deadline):

@@ -39,6 +39,7 @@ PYTHON_PARAM = ("module", "layer")
 PHASES = ("TRAIN", "TEST")
 SECONDS = 60  # that a child may take
 HANGS = "it hangs: stopped after %d s" % SECONDS
+NO_LOSS = "no top has a loss_weight"  # as trace says it
 ENDS = "%s ends Python, as os._exit(0) does"
 # In Caffe's log: lines that say why it aborts, and those that never do.
 REASON = re.compile(
@@ -526,7 +527,32 @@ class Doctor(object):
             if "error" in facts:
                 fix = hint(facts) or "mend it; " + more
                 raise Problem("%s: %s" % (phase, facts["error"]), fix)
+            loss = loss_without_weight(read(path), facts["log"])
+            if phase == "TRAIN" and loss:
+                finding = "nothing trains: no layer has a loss_weight"
+                raise Problem(finding, "write loss_weight: 1 into layer %s" % loss)
         return "loads and runs in " + " and ".join(phases)
+
+
+def loss_without_weight(message, log):
+    """Return the name of the layer that a net should train on, None if it does or cannot.
+
+    It is a Python layer that wants a gradient and whose top is one number that no layer reads;
+    `log` is what trace says of the net.
+    """
+    if NO_LOSS not in log or not re.search(r"^  weight 0 ", log, re.M):
+        return None
+    state = "TRAIN", set(), 0
+    layers = [layer for layer in layers_in(message) if included(rules(layer), state)]
+    read_by = [bottom for layer in layers for bottom in layer.all("bottom")]
+    for layer in layers:
+        flags = ["%s" % flag for flag in layer.all("propagate_down")] or ["true"]
+        wanted = layer.all("bottom") and not set(flags) <= {"false", "False", "f", "0"}
+        for top in layer.all("top") if layer.get("type") == "Python" and wanted else ():
+            number = r"^  top +%s +(1(x1)*|scalar) " % re.escape(top)
+            if top not in read_by and re.search(number, log, re.M):
+                return layer.get("name", top)
+    return None
 
 
 def read(path):

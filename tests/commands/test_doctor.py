@@ -245,6 +245,14 @@ def test_any_way_to_write_pythonpath_is_right(here, value):
     )
 
 
+def test_a_layer_that_starts_a_process_has_only_ticks(whole):
+    start = "from multiprocessing import Process; from time import sleep\n        "
+    start += "Process(target=sleep, args=(600,)).start()\n        "
+    whole.edit("my_layer.py", "self.params = ", start + "self.params = ")
+    report = whole.examine()
+    assert (report.marked("✓"), report.code) == (TOPICS, 0)
+
+
 # Broken, on real Caffe
 
 OFF_PYTHONPATH = "rename it or take {other} off PYTHONPATH"
@@ -996,6 +1004,11 @@ MINE = """layer { name: 'b' type: 'Python' bottom: 'd' top: 'b' loss_weight: 1
   python_param { module: 'my_layer' layer: 'MyLayer' %s } }\n"""
 OTHER = MINE.replace("name: 'b'", "name: 'c' %s").replace("top: 'b'", "top: 'c'")
 MENDED = "says more"
+ONE = """layer { name: 'd' type: 'DummyData' top: 'i' dummy_data_param { shape { dim: 1 dim: 3 } } }
+layer { name: 'i' type: 'InnerProduct' bottom: 'i' top: 'd'
+  inner_product_param { num_output: 1 weight_filler { type: 'xavier' } } }
+"""
+NO_WEIGHT = MINE.replace(" loss_weight: 1", "") % "param_str: '{}'"
 LOADED = {  # its text, and what comes of loading it
     "train_only": (
         DATA.replace("top", "include { phase: TRAIN } top"), "✓", "loads and runs in TRAIN"
@@ -1015,6 +1028,17 @@ LOADED = {  # its text, and what comes of loading it
         DATA + MINE.replace("top", "topp") % "",
         "✗",
         'TRAIN: 2:*: Message type * has no field named "topp". -> mend it; *',
+    ),
+    "nothing_trains": (
+        ONE + NO_WEIGHT,
+        "✗",
+        "nothing trains: no layer has a loss_weight -> write loss_weight: 1 into layer b",
+    ),
+    "it_trains": (ONE + MINE % "param_str: '{}'", "✓", "loads and runs in TRAIN"),
+    "no_loss": (
+        ONE.replace("num_output: 1", "num_output: 2") + NO_WEIGHT,
+        "✓",
+        "loads and runs in TRAIN",
     ),
     "lmdb": (
         SOURCE % ("Data", "data_param", "backend: LMDB"),

@@ -15,6 +15,7 @@ import yaml
 
 from caffe_pylayer.commands import trace as tool
 from support.commands import HERE, QUICK_SKIMAGE, caffe_pylayer, where_caffe_is
+from support.processes import gone
 from support.project import ENGINES, PROJECT
 from template_spec.kinds import KINDS
 
@@ -575,6 +576,24 @@ def test_exception_of_the_layer_is_shown_with_its_lines(layer, trace, engine, me
     assert shown == {"backward": {"forward", "backward"}, "forward": {"forward"}}.get(
         method, set()
     )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_process_that_the_layer_starts_is_ended(layer, trace, engine):
+    module, started = layer / "my_layer.py", layer / "started"
+    start = (
+        "        import time, multiprocessing\n"
+        "        worker = multiprocessing.Process(target=time.sleep, args=(600,))\n"
+        "        worker.start()\n"
+        f"        open({str(started)!r}, 'w').write(str(worker.pid))\n"
+    )
+    text = re.sub(r"(    def setup\(.*\n)", lambda m: m[0] + start, module.read_text())
+    module.write_text(text)
+    found = trace(engine, layer)
+    assert (found.code, found.err) == (0, "")
+    assert ("backward", "my_layer", "bottom", "bottom_0") in found.rows
+    if engine == "standin":  # real Caffe's processes have numbers of their own
+        assert gone(int(started.read_text()))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -84,3 +84,38 @@ def test_fragment_stands_in_the_net_as_it_is(bake):
         layer = bake(layer_name="in_place", layer_kind=kind, param_str_keys="margin")
         fragment = (layer / "in_place.prototxt").read_text()
         assert fragment in (layer / "example" / "train_val.prototxt").read_text()
+
+
+REFUSALS = {  # method: what is changed in which file, and what must be in the log
+    "setup": (
+        "example/train_val.prototxt",
+        'bottom: "bottom_1"\n  top: "refusing"',
+        'top: "refusing"',
+        "RefusingLayer: expected 2 bottoms (bottom_0, bottom_1), got 1",
+    ),
+    "reshape": (
+        "example/train_val.prototxt",
+        'num_output: 4 weight_filler { type: "xavier" }',
+        'num_output: 3 weight_filler { type: "xavier" }',
+        "RefusingLayer: bottoms 0 and 1 must have one shape, got (32, 3) and (32, 4)",
+    ),
+    "backward": (
+        "refusing.py",
+        "        gradient = top[0].diff",
+        "        self.refuse('%s is no weight', top[0].diff)\n        gradient = top[0].diff",
+        "RefusingLayer: 1.0 is no weight",
+    ),
+}
+
+
+def test_what_a_layer_refuses_is_in_the_log_of_caffe(bake, with_caffe):
+    """`caffe train` itself shows nothing of an exception."""
+    layer = bake(layer_name="refusing", layer_kind="loss")
+    for method, (path, before, after, words) in REFUSALS.items():
+        text = (layer / path).read_text().replace("propagate_down: ", "# ")
+        assert text.count(before) == 1, method
+        (layer / path).write_text(text.replace(before, after))
+        result = with_caffe(layer, "bash", "-c", TRAIN)
+        (layer / path).write_text(text)
+        assert result.returncode != 0, method
+        assert words in result.stderr.splitlines(), result.stderr

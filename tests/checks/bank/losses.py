@@ -245,6 +245,16 @@ class BalancedError(caffe.Layer):
                 26,
             ),
             (
+                "kept in backward, for the shape",
+                "            bottom[0].diff[...] = 2 * self.w",
+                "            if self.shape != self.d.shape:\n"
+                "                self.shape, self.kept = self.d.shape, self.w\n"
+                "            bottom[0].diff[...] = 2 * self.kept",
+                "forward",
+                "backward after one on other bottoms of the same shape.*earlier batch",
+                26,
+            ),
+            (
                 "made in reshape, for the shape",
                 ("        self.w = np", "        top[0].reshape(1)\n"),
                 (
@@ -298,6 +308,50 @@ class CenterPrior(caffe.Layer):
                 "any",
                 "same shape|stale|earlier batch",
                 26,
+            ),
+            (
+                "fails with one sample",  # numpy raises the ValueError, nobody refuses it
+                "key = bottom[0].data.shape",
+                "_, _ = key = bottom[0].data.squeeze().shape",
+                "batch_of_one",
+                "with a batch of one: not enough values",
+                26,
+            ),
+        ],
+    ),
+    "refuses_one_sample": dict(
+        body="""
+class Centered(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        if bottom[0].num < 2:
+            raise ValueError(
+                "two samples or more, got %d"
+                % bottom[0].num
+            )
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data - bottom[0].data.mean(0)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = top[0].diff - top[0].diff.mean(0)
+""",
+        blobs='bottom: "x" top: "centered"',
+        bottoms="rng.randn(batch, 5)",
+        tops="bottoms[0] - bottoms[0].mean(0)",
+        needs=[6, 26],
+        twins=[
+            (
+                "of one only",
+                "bottom[0].num < 2",
+                "bottom[0].num > 1",
+                "load",
+                r"two samples or more.*x \(4, 5\)",
+                18,
             ),
         ],
     ),
