@@ -34,11 +34,20 @@ def telling(function):
     return run
 
 
-def answer(question, *arguments):
-    """Tell what a function below finds, and at last that nothing ended it."""
-    tell(done=False)
-    telling(globals()[question])(*arguments)
-    tell(done=True)
+def answer(text):
+    """Tell of each question what its function below finds, and that nothing ended it."""
+    for i, (question, arguments, as_caffe) in enumerate(json.loads(text)):
+        sys.stdout.flush()
+        try:
+            start = os.lseek(1, 0, os.SEEK_CUR)
+        except OSError:
+            start = 0
+        tell(question=i, start=start, done=False)
+        hidden = sys.path.pop(0) if as_caffe and sys.path[:1] == [""] else None
+        arguments = [str(argument) for argument in arguments]
+        telling(globals()[question])(*arguments)
+        sys.path[:0] = [] if hidden is None else [hidden]
+        tell(done=True)
 
 
 def find(name):
@@ -97,6 +106,7 @@ def make_source():
     class Source(caffe.Layer):
         @telling
         def setup(self, bottom, top):
+            tell(made=True)
             self.arrays = []
             if not self.param_str:
                 return
