@@ -63,7 +63,7 @@ def nearest_blob(match, about):
 def unknown_field(match, about):
     """Say which field was meant, or that the net is for another Caffe."""
     field = match.group("field")
-    known = near(field, FIELDS, 0.8)
+    known = near(field, FIELDS, 0.9 if field.endswith("_param") else 0.8)
     return "write %s" % known if known else FORK
 
 

@@ -89,15 +89,10 @@ class Children(object):
         )
         hung = []
         with tempfile.TemporaryFile() as log, open(os.devnull) as nothing:
-            streams = {"stdin": nothing, "stdout": log, "stderr": log}
+            options = dict(stdin=nothing, stdout=log, stderr=log, env=environment)
+            options.update(preexec_fn=os.setsid, close_fds=True)
             try:
-                process = subprocess.Popen(
-                    command,
-                    env=environment,
-                    preexec_fn=os.setsid,
-                    close_fds=True,
-                    **streams,
-                )
+                process = subprocess.Popen(command, **options)
             except OSError as error:
                 return [{"log": "", "error": error.strerror}]
             self.running.add(process.pid)

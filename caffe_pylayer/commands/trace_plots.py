@@ -186,8 +186,6 @@ def draw_net(net, folder):
         if os.path.exists(path):  # opened before dot was looked for
             os.remove(path)
         why = (("%s" % error).splitlines() or [type(error).__name__])[0][:100]
-        text = (
-            "no picture of the net: caffe.draw, of real Caffe, needs graphviz and "
-            "%s -m pip install pydot (%s)"
-        )
-        return None, text % (os.path.basename(sys.executable), why)
+        text = "no picture of the net (%s): it takes %s -m pip install pydot, graphviz and Caffe"
+        python = os.path.basename(sys.executable)
+        return None, text % (why[:25], python)

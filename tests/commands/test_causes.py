@@ -124,7 +124,10 @@ def test_missing_file_is_named(error):
     )
 
 
-LOSS = "layer { name: 'mine' type: 'Python' bottom: 'x' top: 'l' %s python_param { layer: 'MyLoss' } }"
+LOSS = (
+    "layer { name: 'mine' type: 'Python' bottom: 'x' top: 'l' %s "
+    "python_param { layer: 'MyLoss' } }"
+)
 FINDINGS = {  # a net, and the start of each finding
     "no loss_weight": (LOSS % "", ["nothing trains"]),
     "a loss_weight": (LOSS % "loss_weight: 1", []),

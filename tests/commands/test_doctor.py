@@ -1035,7 +1035,8 @@ LOADED = {  # its text, and what comes of loading it
         'TRAIN: 2:*: Message type * has no field named "topp". -> write top',
     ),
     "in_place": (
-        DATA.replace("'d' d", "'id' d") + MINE.replace("bottom: 'd' top: 'b'", "bottom: 'id' top: 'id'") % "",
+        DATA.replace("'d' d", "'id' d") + MINE.replace("bottom: 'd' top: 'b'", "bottom: 'id' top: 'id'")
+        % "",
         "✓",
         "loads and runs in TRAIN",
     ),
@@ -1058,7 +1059,8 @@ LOADED = {  # its text, and what comes of loading it
     "lmdb": (
         SOURCE % ("Data", "data_param", "backend: LMDB"),
         "✗",
-        "TRAIN: layer d: Check failed: mdb_status == 0 (2 vs. 0) No such * -> no missing (source of layer d): a path *",
+        "TRAIN: layer d: Check failed: mdb_status == 0 (2 vs. 0) No such * -> no missing (source "
+        "of layer d): a path *",
     ),
 }  # fmt: skip
 
@@ -1101,7 +1103,8 @@ def test_a_dotted_module_below_pythonpath_is_right(mock):
         assert report[topic][0] == "✓", report[topic]
     assert report["PYTHONPATH"][1] == f"has {mock.tmp / 'repository'}"
     mock.env["PYTHONPATH"] = mock.tmp / "quick"
-    text = f"lacks {mock.tmp / 'repository'} -> export PYTHONPATH={mock.tmp / 'repository'}:$PYTHONPATH"
+    root = mock.tmp / "repository"
+    text = f"lacks {root} -> export PYTHONPATH={root}:$PYTHONPATH"
     assert mock.examine()["PYTHONPATH"] == ("✗", text)
 
 
