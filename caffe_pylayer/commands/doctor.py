@@ -17,7 +17,7 @@ import tempfile
 
 from ..checks.prototxt import boolean
 from . import CommandError, causes
-from .causes import WITH_PYTHON, by_a_line
+from .causes import WITH_PYTHON, by_a_line, pythonpath, right_module
 from .children import PACKAGE, SECONDS, Children, Later, TimeIsOver, native
 from .doctor_child.caffe_pylayer_child import short
 from .layer_folder import add_layer_option, find_layer, quote
@@ -581,50 +581,6 @@ def tell(found):
     raise found
 
 
-def right_module(module, net):
-    """Return what to do about a module that is not found."""
-    entries = pythonpath()
-    places = [os.getcwd(), os.path.dirname(os.path.abspath(net))]
-    if "/" in module or module.endswith(".py"):
-        folder, name = os.path.split(module)
-        name = name[: -len(".py")] if name.endswith(".py") else name
-        folders = [folder] if folder else []
-        write = 'write module: "%s"' % name
-        for place in folders + entries:
-            if is_module(os.path.join(place, name)):
-                path = os.path.realpath(place)
-                if path in entries:
-                    return write
-                return "%s, export PYTHONPATH=%s:$PYTHONPATH" % (write, quote(path))
-        return write
-    parts = module.split(".")
-    for place in places:
-        while True:
-            if is_module(os.path.join(place, *parts)):
-                return "export PYTHONPATH=%s:$PYTHONPATH" % quote(place)
-            if place == os.path.dirname(place):
-                break
-            place = os.path.dirname(place)
-    for entry in entries:
-        if len(parts) > 1 and is_module(os.path.join(entry, parts[-1])):
-            return 'write module: "%s"' % parts[-1]
-    near = (
-        glob.glob(os.path.join(glob.escape(places[1]), "*", *parts) + ".py")
-        if (hasattr(glob, "escape"))
-        else []
-    )
-    if near:
-        folder = near[0][: -len(os.path.join(*parts) + ".py") - 1]
-        return "export PYTHONPATH=%s:$PYTHONPATH" % quote(folder)
-    return "put the folder of %s on PYTHONPATH" % (os.path.join(*parts) + ".py")
-
-
-def is_module(path):
-    return os.path.isfile(path + ".py") or os.path.isfile(
-        os.path.join(path, "__init__.py")
-    )
-
-
 def read(path):
     """Return the Message in a prototxt file."""
     try:
@@ -732,14 +688,6 @@ def pip():
 
 def build(folder):
     return "make pycaffe, export PYTHONPATH=%s:$PYTHONPATH" % quote(folder)
-
-
-def pythonpath():
-    """Return the real paths of the entries of PYTHONPATH."""
-    value = os.environ.get("PYTHONPATH")
-    return (
-        [os.path.realpath(entry) for entry in value.split(os.pathsep)] if value else []
-    )
 
 
 def same(one, other):

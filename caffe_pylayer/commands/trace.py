@@ -33,7 +33,7 @@ except ImportError as error:
 
 from ..checks import checks, engine, isolation, prototxt, subject  # noqa: E402
 from ..checks import net as layer_nets  # noqa: E402
-from . import trace_plots  # noqa: E402
+from . import causes, trace_plots  # noqa: E402
 
 EXAMPLES = """examples:
   caffe-pylayer trace
@@ -185,7 +185,14 @@ def trace_layer(caffe, layer, arguments):
         raise CommandError("%s is missing: trace needs its make_bottoms" % file)
     sys.path.insert(0, tests)
     make_bottoms = importlib.import_module("test_" + name).make_bottoms
-    checks.import_layer(caffe, fragment)
+    try:
+        checks.import_layer(caffe, fragment)
+    except layer_nets.CheckFailed as error:
+        module = fragment.python.get("module")
+        if "No module" not in str(error) or "." not in module:
+            raise
+        hint = causes.right_module(module, fragment.path)
+        raise CommandError("%s: %s" % (error, hint))
     author = subject.Author(make_bottoms, None, None, False, False, None)
     tested = subject.Subject(caffe, fragment, author, arguments.seed)
     arrays = tested.bottoms(batch)
@@ -319,11 +326,8 @@ def import_layers(caffe, path, phase):
             try:
                 checks.import_layer(caffe, argparse.Namespace(path=path, python=python))
             except layer_nets.CheckFailed as error:
-                hint = (
-                    ": put its folder on PYTHONPATH"
-                    if "No module" in str(error)
-                    else ""
-                )
+                hint = ": " + causes.right_module(python.get("module"), path)
+                hint = hint if "No module" in str(error) else ""
                 raise CommandError(
                     "layer %s: %s%s" % (message.get("name"), error, hint)
                 )

@@ -1035,8 +1035,8 @@ LOADED = {  # its text, and what comes of loading it
         'TRAIN: 2:*: Message type * has no field named "topp". -> write top',
     ),
     "in_place": (
-        DATA.replace("'d' d", "'id' d") + MINE.replace("bottom: 'd' top: 'b'", "bottom: 'id' top: 'id'")
-        % "",
+        DATA.replace("'d' d", "'id' d")
+        + MINE.replace("bottom: 'd' top: 'b'", "bottom: 'id' top: 'id'") % "",
         "✓",
         "loads and runs in TRAIN",
     ),

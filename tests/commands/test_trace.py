@@ -484,7 +484,7 @@ REFUSED = {
     "module": (
         PYTHON % ("nowhere", "X"),
         [],
-        "layer x: .*: put its folder on PYTHONPATH",
+        "layer x: .*: put the folder of .*.py on PYTHONPATH",
     ),
     "class": (
         PYTHON % ("my_layer", "X"),
@@ -792,3 +792,18 @@ def test_histogram_of_what_is_not_finite():
     histogram = trace_plots.Histogram(np.float32([np.nan, np.inf, 0, 1]))
     assert (histogram.bad, histogram.zeros, histogram.counts.sum()) == (2, 1, 2)
     assert trace_plots.Histogram(np.float32([np.nan])).counts is None
+
+
+def test_dotted_module_below_pythonpath(layer, trace):
+    """module: "layers.my_layer.my_layer" with PYTHONPATH = the repository; else what to type."""
+    package = layer.parent / "layers" / "my_layer"
+    shutil.copytree(layer, package)
+    fragment = package / "my_layer.prototxt"
+    text = fragment.read_text().replace('module: "', 'module: "layers.my_layer.')
+    fragment.write_text(text)
+    root = str(layer.parent)
+    right = trace("standin", package, "--shapes", PYTHONPATH=root)
+    assert (right.code, right.err) == (0, "")
+    wrong = trace("standin", package, "--shapes")
+    assert wrong.err.endswith(f": export PYTHONPATH={root}:$PYTHONPATH\n")
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)
