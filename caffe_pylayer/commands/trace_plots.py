@@ -186,6 +186,6 @@ def draw_net(net, folder):
         if os.path.exists(path):  # opened before dot was looked for
             os.remove(path)
         why = (("%s" % error).splitlines() or [type(error).__name__])[0][:100]
-        text = "no picture of the net (%s): it takes %s -m pip install pydot, graphviz and Caffe"
+        text = "no net.png (%s): it takes Caffe, graphviz and %s -m pip install pydot"
         python = os.path.basename(sys.executable)
         return None, text % (why[:25], python)

@@ -746,7 +746,7 @@ def test_plot_draws_each_blob_of_a_layer(layer, trace):
     (picture,) = (layer / "pictures").iterdir()
     assert picture.name == "01_my_layer.png"
     assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 10000
-    assert "\n1 pictures of layers in pictures\nno picture of the net (" in tables.out
+    assert "\n1 pictures of layers in pictures\nno net.png (" in tables.out
 
 
 def test_plot_of_a_net_has_a_picture_of_each_layer(net_layer, trace):
@@ -757,8 +757,8 @@ def test_plot_of_a_net_has_a_picture_of_each_layer(net_layer, trace):
     layers = re.findall('layer { name: "(.*?)"', NET)
     assert names == sorted(layers)
     last = tables.out.splitlines()[-1]
-    assert last.startswith("no picture of the net (No module named 'pydot'): it takes ")
-    assert "-m pip install pydot, graphviz" in last
+    assert last.startswith("no net.png (No module named 'pydot'): it takes ")
+    assert last.endswith("graphviz and python3 -m pip install pydot")
 
 
 def test_plot_of_a_net_where_caffe_draw_works(net_layer, trace):
