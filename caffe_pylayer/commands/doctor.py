@@ -12,21 +12,17 @@ import os
 import re
 import resource
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 
-from . import CommandError
+from ..checks.prototxt import boolean
+from . import CommandError, causes
+from .causes import WITH_PYTHON, by_a_line, pythonpath, right_module
+from .children import PACKAGE, SECONDS, Children, Later, TimeIsOver, native
 from .doctor_child.caffe_pylayer_child import short
 from .layer_folder import add_layer_option, find_layer, quote
 from .net_text import NoNet, included, read_message, rules
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CHILD = os.path.join(
-    PACKAGE, "commands", "doctor_child"
-)  # all that a child needs of ours
 PYTHON_S_MODULES = sorted(sys.modules)  # for which a file may be taken
 EXAMPLES = """examples:
   caffe-pylayer doctor                               this Python, Caffe and the layer
@@ -37,50 +33,9 @@ MARKS = [mark.decode("utf-8") for mark in (b"\xe2\x9c\x93", b"\xe2\x9c\x97", b"?
 ASCII_MARKS = "+x?"
 PYTHON_PARAM = ("module", "layer")
 PHASES = ("TRAIN", "TEST")
-SECONDS = 60  # that a child may take
-HANGS = "it hangs: stopped after %d s" % SECONDS
-NO_LOSS = "no top has a loss_weight"  # as trace says it
-ENDS = "%s ends Python, as os._exit(0) does"
-# In Caffe's log: lines that say why it aborts, and those that never do.
-REASON = re.compile(
-    r"(?:.*Error parsing text-format \S+|caffe-pylayer trace:|F\d{4} [^\]]*\]) (.*)"
-)
-NOISE = re.compile(
-    r"[\W\d_]*$|\s*[a-z_]+(?: \{|: (?:\".*\"|[-+\w.]+))$"  # a line of a net
-    r"|\s+@ |\*\*\* |PC: |terminate called|[IW]\d{4} |WARNING: Logging before"
-)
-WITH_PYTHON = (
-    "set WITH_PYTHON_LAYER := 1 in Makefile.config, make clean, make all pycaffe"
-)
+ABORT = r"Check failed|Message type|Unknown|\d+:\d+: "  # what Caffe says of a net
 GET_CAFFE = "see docs/caffe.md of caffe-pylayer"
 ACTIVATE = {"sh": (".", "sh"), "fish": ("source", "fish"), "tcsh": ("source", "csh")}
-HINTS = (  # what a log says, and what to do
-    (r"NumPy 1\.x|_ARRAY_API", "{pip} install 'numpy<2'"),
-    (r"multiarray failed|compiled against", "build it for this numpy: make pycaffe"),
-    (r"Unknown layer type: Python", WITH_PYTHON),
-    (
-        r"descriptor pool|Descriptors cannot|named '?google",
-        "{pip} install 'protobuf<4'",
-    ),
-    (
-        r"named '?(caffe\.)?_caffe|undefined symbol: _?Py|PyInit__caffe",
-        "build it: make pycaffe",
-    ),
-    (
-        r"cannot open shared object",
-        "install that library or put its folder on LD_LIBRARY_PATH",
-    ),
-    (r"Check failed: (data|diff)_", "reshape must give every top its shape"),
-    (
-        r"mdb_status|Failed (to )?open|File is empty",
-        "a path starts where you run caffe: run this there",
-    ),
-    (r"named '?skimage", "{pip} install scikit-image"),
-    (
-        r"No module named '?(?!caffe\b)(?P<name>\w+)",
-        "{pip} install {name}, or see PYTHONPATH",
-    ),
-)
 
 
 class Problem(Exception):
@@ -91,42 +46,83 @@ class NotKnown(Exception):
     """Something cannot be known here; the argument says why."""
 
 
-class Doctor(object):
-    """The checks of a Layer; `folder` is a temporary one for the children."""
+CHECKS = (  # topic, method of Doctor, topics that must be right before
+    ("Python", "check_python", ()),
+    ("numpy", "check_numpy", ("Python",)),
+    ("caffe", "check_caffe", ("Python",)),
+    ("Python layers", "check_python_layers", ("caffe",)),
+    ("caffe command", "check_command", ("Python",)),
+    ("PYTHONPATH", "check_pythonpath", ()),
+    ("module", "check_module", ("Python", "PYTHONPATH")),
+    ("class", "check_class", ("caffe", "module")),
+    ("fragment", "check_fragment", ()),
+    ("net in pycaffe", "check_net", ("Python layers", "class", "fragment")),
+    ("net in caffe", "check_net_in_caffe", ("caffe command", "module", "fragment")),
+)
 
-    def __init__(self, layer, folder):
+
+class Doctor(object):
+    """The checks of a Layer by its Children."""
+
+    def __init__(self, layer, children):
         self.home, self.name = layer
-        self.folder, self.net = folder, os.path.join(folder, "net.prototxt")
+        self.children = children
+        self.net = os.path.join(children.folder, "net.prototxt")
         self.passed = set()
         self.fragment = None
         self.fixes = {}  # by topic
         self.caffe = {}  # facts
         self.classes = []  # in the layer's module
+        self.module, self.root = self.find_module()
+        self.in_caffe = self.version = None
+
+    def find_module(self):
+        """Return the module that the fragment names, and what must be on PYTHONPATH for it.
+
+        That is the layer's folder, or one above it for a dotted name.
+        """
+        try:
+            module = names_in(layers_in(self.read_fragment())[0])[0] or self.name
+        except (Problem, IndexError):
+            module = self.name
+        root = self.home
+        for package in reversed(module.split(".")[:-1]):
+            if os.path.basename(root) != package:
+                return self.name, self.home
+            root = os.path.dirname(root)
+        if "." in module and module.split(".")[-1] == self.name:
+            return module, root
+        return self.name, self.home
+
+    def start(self):
+        """Start what takes time: `caffe`, and write the net that both are asked for."""
+        chain = [
+            ("find", ("os",), False),
+            ("find", (self.module,), False),
+            ("find", (self.module,), True),
+            ("examine", ("numpy",), False),
+            ("examine", ("caffe",), False),
+            ("examine", (self.module,), False),
+        ]
+        try:
+            self.check_fragment()
+            self.write_net(self.fragment)
+            chain.append(("run_net", (self.net,), False))
+        except Problem:
+            self.write_net()
+        self.children.chain = chain
+        path = next(programs("caffe"), None)
+        if path:
+            self.in_caffe = Later(self.run_in_caffe, self.net)
+            self.version = Later(self.children.run, path, "--version")
 
     def rows(self, nets):
         """Yield a row (mark, topic, text) for each check."""
-        for row in (
-            ("Python", self.check_python),
-            ("numpy", self.check_numpy, "Python"),
-            ("caffe", self.check_caffe, "Python"),
-            ("Python layers", self.check_python_layers, "caffe"),
-            ("caffe command", self.check_command, "Python"),
-            ("PYTHONPATH", self.check_pythonpath),
-            ("module", self.check_module, "Python", "PYTHONPATH"),
-            ("class", self.check_class, "caffe", "module"),
-            ("fragment", self.check_fragment),
-            ("net in pycaffe", self.check_net, "Python layers", "class", "fragment"),
-            (
-                "net in caffe",
-                self.check_net_in_caffe,
-                "caffe command",
-                "module",
-                "fragment",
-            ),
-        ):
-            result = self.row(*row)
+        self.start()
+        for topic, method, needs in CHECKS:
+            result = self.row(topic, getattr(self, method), *needs)
             if result[0] == TICK:
-                self.passed.add(row[0])
+                self.passed.add(topic)
             yield result
         for path in nets:
             topic, marks = os.path.basename(path), []
@@ -146,9 +142,12 @@ class Doctor(object):
         classes = collections.OrderedDict()
         for layer in layers:
             classes.setdefault(names_in(layer), []).append(layer)
+        names = [module for module, name in classes if module and name]
+        self.children.chain = [("examine", (module,), True) for module in names]
         return [
-            functools.partial(self.check_layer, layers) for layers in classes.values()
-        ]
+            functools.partial(self.check_layer, layers, path)
+            for layers in classes.values()
+        ] + [functools.partial(tell, found) for found in findings(read(path))]
 
     def row(self, topic, check, *needs):
         """Return the mark of a check, its topic, and what it returned or what is wrong."""
@@ -157,74 +156,15 @@ class Doctor(object):
                 if need not in self.passed:
                     raise NotKnown("cannot be asked before %s is right" % need)
             return TICK, topic, check()
-        except NotKnown as error:
+        except (NotKnown, TimeIsOver) as error:
             return QUESTION, topic, error.args[0]
         except Problem as error:
             self.fixes[topic] = error.args[1]
             return CROSS, topic, "%s -> %s" % error.args
 
-    def run(self, *command):
-        """Return what a command tells, with its log, and the error if it failed."""
-        path = os.path.join(self.folder, "facts")
-        open(path, "w").close()
-        entries = [os.environ.get("PYTHONPATH"), CHILD]
-        environment = dict(
-            os.environ,
-            CAFFE_PYLAYER_FACTS=path,
-            CAFFE_PYLAYER_LAYER=self.name,
-            GLOG_log_dir=self.folder,
-            PYTHONDONTWRITEBYTECODE="1",
-            PYTHONPATH=os.pathsep.join(entry for entry in entries if entry),
-        )
-        hung = []
-        with tempfile.TemporaryFile() as log, open(os.devnull) as nothing:
-            streams = {"stdin": nothing, "stdout": log, "stderr": log}
-            try:
-                process = subprocess.Popen(
-                    command, env=environment, preexec_fn=os.setsid, **streams
-                )
-            except OSError as error:
-                return {"log": "", "error": error.strerror}
-            timer = threading.Timer(
-                SECONDS, lambda: (hung.append(True), process.kill())
-            )
-            timer.start()
-            try:
-                code = process.wait()
-            finally:
-                timer.cancel()
-                end_group(process.pid)
-            log.seek(0)
-            text = native(log.read().decode("utf-8", "replace"))
-        facts = {"log": text}
-        with open(path) as stream:
-            for line in stream:
-                facts.update(native(json.loads(line)))
-        if hung:
-            facts["error"] = HANGS
-        elif code and "error" not in facts:
-            lines = [line for line in text.splitlines() if not NOISE.match(line)]
-            reasons = [match.group(1) for match in map(REASON.match, lines) if match]
-            last = "".join(lines[-1:])
-            if code < 0:
-                last = "it dies of signal %d%s" % (-code, last and " after: " + last)
-            facts["error"] = short(
-                (reasons or [last or "it ends with exit code %d" % code])[0]
-            )
-        elif facts.get("done") is False:
-            facts.setdefault("error", ENDS % facts.get("doing", "it"))
-        return facts
-
     def ask(self, question, *arguments, **options):
-        """Return what the function `question` of caffe_pylayer_child tells in a child.
-
-        It sees the sys.path of `python -c`, the current folder first, or with `as_caffe=True` that
-        of the command `caffe`, without it.
-        """
-        code = "import sys\n%simport caffe_pylayer_child as c\nc.answer(*sys.argv[1:])"
-        pop = "sys.path[:1] == [''] and sys.path.pop(0)\n"
-        code %= pop if options.get("as_caffe") else ""
-        facts = self.run(sys.executable, "-c", code, question, *arguments)
+        """Return what a function of caffe_pylayer_child tells in a child; see Children.ask."""
+        facts = self.children.ask(question, *arguments, **options)
         if question != "run_net" and "path" not in facts:
             finding = facts.get("error", "Python ends before it does anything")
             fix = (
@@ -293,7 +233,7 @@ class Doctor(object):
     def get_caffe(self):
         """Return how to come by a caffe for this Python."""
         for path in programs("python3", "python", "python2"):
-            facts = self.run(path, "-c", "import caffe._caffe")
+            facts = self.children.run(path, "-c", "import caffe._caffe")
             if "error" not in facts:
                 return "use %s, which has one" % path
         for path in programs("caffe"):  # build/tools/caffe in Caffe's source
@@ -316,12 +256,17 @@ class Doctor(object):
         path = next(programs("caffe"), None)
         if not path:
             raise NotKnown("none on PATH; the module caffe does without")
-        self.write_net()
-        facts = self.run_in_caffe()
+        facts = self.in_caffe()
+        if "made" not in facts and facts.get("error") != self.children.hangs():
+            plain = os.path.join(self.children.folder, "plain.prototxt")
+            self.write_net(path=plain)
+            facts = self.run_in_caffe(plain)
+        elif "error" in facts:  # of the layer
+            facts = {key: facts[key] for key in facts if key != "error"}
         if "python" not in facts:
             fix = hint(facts) or "is it Caffe's? put the right one first on PATH"
             raise Problem("%s: %s" % (path, facts.get("error", "it loads no net")), fix)
-        version = re.search(r"caffe version (\S+)", self.run(path, "--version")["log"])
+        version = re.search(r"caffe version (\S+)", self.version()["log"])
         version = version.group(1) if version else ""
         here = "%d.%d" % sys.version_info[:2]
         if facts["python"] != here:
@@ -341,27 +286,27 @@ class Doctor(object):
         return "%s, with Python %s" % (" ".join([path, version]).strip(), here)
 
     def check_pythonpath(self):
-        if os.path.realpath(self.home) not in pythonpath():
-            raise Problem("lacks %s" % self.home, self.activate())
+        if os.path.realpath(self.root) not in pythonpath():
+            raise Problem("lacks %s" % self.root, self.activate())
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         absolute = [
             entry
             for entry in entries
-            if os.path.isabs(entry) and same(entry, self.home)
+            if os.path.isabs(entry) and same(entry, self.root)
         ]
         return "has %s%s" % (
-            self.home,
+            self.root,
             "" if absolute else ", but only from here: it is relative",
         )
 
     def check_module(self):
         own = self.present(self.name + ".py")
         for as_caffe in (False, True):
-            path = self.ask("find", self.name, as_caffe=as_caffe)["path"]
+            path = self.ask("find", self.module, as_caffe=as_caffe)["path"]
             if not path or not same(source(path), own):
                 fix = path and unshadow(path) or "rename or uninstall it"
-                raise Problem("%s is %s" % (self.name, path and thing(path)), fix)
-        return "%s is %s" % (self.name, own)
+                raise Problem("%s is %s" % (self.module, path and thing(path)), fix)
+        return "%s is %s" % (self.module, own)
 
     def present(self, file):
         """Return the path of a file of the layer, which must be there."""
@@ -380,13 +325,13 @@ class Doctor(object):
         shell = os.path.basename(os.environ.get("SHELL", ""))
         source, suffix = ACTIVATE.get(shell, ACTIVATE["sh"])
         script = os.path.join(self.home, "activate." + suffix)
-        if not os.path.isfile(script):
-            return "put %s on PYTHONPATH" % self.home
+        if not os.path.isfile(script) or self.root != self.home:
+            return "export PYTHONPATH=%s:$PYTHONPATH" % quote(self.root)
         home = "." if same(".", self.home) else quote(self.home)
         return "%s %s/activate.%s" % (source, home, suffix)
 
     def check_class(self):
-        facts = self.ask("examine", self.name)
+        facts = self.ask("examine", self.module)
         if "error" in facts:
             raise Problem(facts["error"], hint(facts) or "mend %s.py" % self.name)
         self.classes = facts.get("layers")
@@ -397,9 +342,12 @@ class Doctor(object):
             )
         return "%s is a caffe.Layer" % ", ".join(self.classes)
 
+    def read_fragment(self):
+        return read(self.present(self.name + ".prototxt"))
+
     def check_fragment(self):
         file = self.name + ".prototxt"
-        layers = layers_in(read(self.present(file)))
+        layers = layers_in(self.read_fragment())
         types = ", ".join("%s" % layer.get("type") for layer in layers) or "none"
         if types != "Python":
             finding = "%s: expected one layer { } of type Python, got %s" % (
@@ -408,7 +356,7 @@ class Doctor(object):
             )
             raise Problem(finding, 'write one, with type: "Python"')
         module, name = names_in(layers[0])
-        if module != self.name:
+        if module != self.module:
             finding = "%s names the module %s" % (file, module)
             raise Problem(finding, 'write module: "%s"' % self.name)
         if not name or (self.classes and name not in self.classes):
@@ -420,34 +368,39 @@ class Doctor(object):
         return "%s names %s and %s" % (file, module, name)
 
     def check_net(self):
-        self.write_net(self.fragment)
         return self.outcome(self.ask("run_net", self.net))
 
     def check_net_in_caffe(self):
-        self.write_net(self.fragment)
-        return self.outcome(self.run_in_caffe())
+        return self.outcome(self.in_caffe())
 
     def outcome(self, facts):
         """Return that the net of the fragment ran, or raise what kept it from running."""
         if "unknown" in facts:
             raise NotKnown(facts["unknown"])
         if "error" in facts:
-            error, more = facts["error"], "mend it; %s -m pytest says more" % python()
+            error = facts["error"]
+            more = "%s trace --layer %s shows where" % (command(), quote(self.home))
+            if by_a_line(error):
+                more = "mend it; %s -m pytest says more" % python()
             place = re.match(r"(\d+):\d+: (.*)", error)
             if place:  # in a file that the author does not have: show its line
                 with open(self.net, "rb") as stream:
                     line = stream.read().splitlines()[int(place.group(1)) - 1]
                 line = native(line.decode("utf-8", "replace"))
                 error = "%s.prototxt, %s: %s" % (self.name, short(line), place.group(2))
-            raise Problem(error, hint(facts) or more)
+            raise Problem(error, hint(facts, **self.about()) or more)
         return "the fragment loads and runs"
 
-    def run_in_caffe(self):
-        return self.run(
-            next(programs("caffe")), "time", "-model", self.net, "-iterations", "1"
+    def about(self):
+        bottoms = self.fragment.all("bottom")
+        return {"layers": [self.fragment], "inputs": bottoms}
+
+    def run_in_caffe(self, net):
+        return self.children.run(
+            next(programs("caffe")), "time", "-model", net, "-iterations", "1"
         )
 
-    def write_net(self, fragment=None):
+    def write_net(self, fragment=None, path=None):
         """Write a net of a source layer, and of the fragment if given."""
         tops, param_str, text = [], "", ""
         if fragment:
@@ -474,12 +427,12 @@ class Doctor(object):
                 text,
             )
         )
-        with open(self.net, "wb") as stream:
+        with open(path or self.net, "wb") as stream:
             stream.write(
                 text if str is bytes else text.encode("utf-8", "surrogateescape")
             )
 
-    def check_layer(self, layers):
+    def check_layer(self, layers, net):
         """Check that the class that these Python layers name can be imported as Caffe does."""
         names = ", ".join("%s" % layer.get("name", "?") for layer in layers)
         where = "%s %s: " % ("layers" if len(layers) > 1 else "layer", names)
@@ -490,8 +443,8 @@ class Doctor(object):
         path = facts["path"]
         if not path or os.path.isdir(path):
             finding = facts.get("error", "%s is only a folder, %s" % (module, path))
-            fix = "put its folder on PYTHONPATH"
-            if module == self.name:
+            fix = right_module(module, net)
+            if module == self.module:
                 fix = (
                     "put %s.py back" % self.name
                     if "PYTHONPATH" in self.passed
@@ -516,43 +469,116 @@ class Doctor(object):
         """Check that each layer of a net runs, forward and backward, in the phases it has."""
         if "Python layers" not in self.passed:
             raise NotKnown("whether it loads and runs can be asked on real Caffe only")
-        phases = phases_of(read(path))
-        for phase in phases:
-            facts = self.run(
-                sys.executable, PACKAGE, "trace", path, "--caffe=real", "--phase", phase
+        message = read(path)
+        phases = phases_of(message)
+        traces = [
+            Later(
+                self.children.run,
+                sys.executable,
+                PACKAGE,
+                "trace",
+                path,
+                "--caffe=real",
+                "--phase",
+                phase,
             )
-            more = "%s trace %s --phase %s says more" % (command(), quote(path), phase)
-            if facts.get("error") == HANGS:
-                raise NotKnown("%s takes more than %d s; %s" % (phase, SECONDS, more))
-            if "error" in facts:
-                fix = hint(facts) or "mend it; " + more
-                raise Problem("%s: %s" % (phase, facts["error"]), fix)
-            loss = loss_without_weight(read(path), facts["log"])
-            if phase == "TRAIN" and loss:
-                finding = "nothing trains: no layer has a loss_weight"
-                raise Problem(finding, "write loss_weight: 1 into layer %s" % loss)
-        return "loads and runs in " + " and ".join(phases)
+            for phase in phases
+        ]
+        for phase, trace in zip(phases, traces):
+            facts = trace()
+            more = "%s trace %s --phase %s" % (command(), quote(path), phase)
+            error = facts.get("error")
+            if error == self.children.hangs():
+                text = "%s takes more than %g s (--timeout); %s shows where"
+                raise NotKnown(text % (phase, self.children.seconds, more))
+            if error:
+                fix = hint(facts, **about_net(message, phase)) or asked_for_all(message)
+                if not fix and "Traceback" not in error and re.search(ABORT, error):
+                    fix = "change this in %s" % os.path.basename(path)
+                fix = fix or "mend it; %s says more" % more
+                raise Problem("%s: %s" % (phase, error), fix)
+        return "loads and runs in %s%s" % (
+            " and ".join(phases),
+            "; force_backward: true overrides propagate_down: false"
+            if asked_for_all(message)
+            else "",
+        )
 
 
-def loss_without_weight(message, log):
-    """Return the name of the layer that a net should train on, None if it does or cannot.
+def about_net(message, phase):
+    """Return what the causes must know of a net in a phase."""
+    layers = {name: in_phase(message, name) for name in PHASES}
+    tops = {
+        name: [top for layer in layers[name] for top in layer.all("top")]
+        for name in PHASES
+    }
+    other = tops[PHASES[phase == PHASES[0]]]
+    return {
+        "layers": layers[phase],
+        "phase": phase,
+        "inputs": message.all("input"),
+        "elsewhere": set(other) - set(tops[phase]),
+    }
 
-    It is a Python layer that wants a gradient and whose top is one number that no layer reads;
-    `log` is what trace says of the net.
-    """
-    if NO_LOSS not in log or not re.search(r"^  weight 0 ", log, re.M):
+
+def asked_for_all(message):
+    """Return what to do where a net asks layers for the gradients that they do not give."""
+    flags = [
+        flag
+        for layer in layers_in(message)
+        if layer.get("type") == "Python"
+        for flag in layer.all("propagate_down")
+    ]
+    if not boolean(message.get("force_backward", "false")) or all(map(boolean, flags)):
         return None
-    state = "TRAIN", set(), 0
-    layers = [layer for layer in layers_in(message) if included(rules(layer), state)]
-    read_by = [bottom for layer in layers for bottom in layer.all("bottom")]
-    for layer in layers:
-        flags = ["%s" % flag for flag in layer.all("propagate_down")] or ["true"]
-        wanted = layer.all("bottom") and not set(flags) <= {"false", "False", "f", "0"}
-        for top in layer.all("top") if layer.get("type") == "Python" and wanted else ():
-            number = r"^  top +%s +(1(x1)*|scalar) " % re.escape(top)
-            if top not in read_by and re.search(number, log, re.M):
-                return layer.get("name", top)
-    return None
+    return (
+        "force_backward: true asks for a gradient of each bottom, propagate_down: false or not: "
+        "take it out, or let backward fill all diffs"
+    )
+
+
+def findings(message):
+    """Yield what is wrong, or may be, in the text of a net: an exception to raise."""
+    learns = in_phase(message, "TRAIN")
+    if not any(map(is_loss, learns)):
+        read = [bottom for layer in learns for bottom in layer.all("bottom")]
+        for layer in learns:
+            if layer.get("type") == "Python" and looks_like_a_loss(layer, read):
+                finding = "nothing trains: in TRAIN no top has a loss_weight"
+                yield Problem(
+                    finding, "write loss_weight: 1 in layer %s" % layer.get("name", "?")
+                )
+    for layer in layers_in(message):
+        both = sorted(set(layer.all("bottom")) & set(layer.all("top")))
+        if layer.get("type") == "Python" and both:
+            text = (
+                "layer %s works in place on %s: backward sees what forward wrote; if it or the "
+                'layer before needs what was there, write another top: "%s_out"'
+            )
+            yield NotKnown(text % (layer.get("name", "?"), both[0], both[0]))
+
+
+def in_phase(message, phase):
+    state = phase, set(), 0
+    return [layer for layer in layers_in(message) if included(rules(layer), state)]
+
+
+def is_loss(layer):
+    """Whether Caffe starts backward at a layer."""
+    weights = layer.all("loss_weight")
+    if weights:
+        return any(weights)
+    return ("%s" % layer.get("type")).endswith("Loss")
+
+
+def looks_like_a_loss(layer, read):
+    """Whether a Python layer is named as a loss, and nothing reads its tops."""
+    names = " ".join("%s" % name for name in names_in(layer) + (layer.get("name"),))
+    return "loss" in names.lower() and not set(layer.all("top")) & set(read)
+
+
+def tell(found):
+    raise found
 
 
 def read(path):
@@ -595,10 +621,7 @@ def phases_of(message):
     """Return the phases in which a net has something to read, TRAIN alone if they are the same."""
     nets = {}
     for phase in PHASES:
-        state = phase, set(), 0
-        nets[phase] = [
-            layer for layer in layers_in(message) if included(rules(layer), state)
-        ]
+        nets[phase] = in_phase(message, phase)
     if nets["TRAIN"] == nets["TEST"]:
         return ["TRAIN"]
     sources = {
@@ -623,30 +646,9 @@ def names_in(layer):
     return tuple(name if isinstance(name, str) else None for name in names)
 
 
-def native(value):
-    """Return what JSON gave with each text a str, also in Python 2."""
-    if isinstance(value, dict):
-        return {native(key): native(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [native(item) for item in value]
-    return value.encode("utf-8") if str is bytes and hasattr(value, "encode") else value
-
-
-def hint(facts):
+def hint(facts, **about):
     """Return what to do about a child's error, None where that is not known."""
-    for pattern, fix in HINTS:
-        match = re.search(pattern, facts.get("error", "") + "\n" + facts["log"])
-        if match:
-            return fix.format(pip=pip(), **match.groupdict())
-    return None
-
-
-def end_group(number):
-    """End what a child has left running."""
-    try:
-        os.killpg(number, signal.SIGKILL)
-    except OSError:
-        pass
+    return causes.fix_for(facts.get("error", ""), facts["log"], pip=pip(), **about)
 
 
 def programs(*names):
@@ -687,14 +689,6 @@ def pip():
 
 def build(folder):
     return "make pycaffe, export PYTHONPATH=%s:$PYTHONPATH" % quote(folder)
-
-
-def pythonpath():
-    """Return the real paths of the entries of PYTHONPATH."""
-    value = os.environ.get("PYTHONPATH")
-    return (
-        [os.path.realpath(entry) for entry in value.split(os.pathsep)] if value else []
-    )
 
 
 def same(one, other):
@@ -757,14 +751,27 @@ def main(parser, given):
         "nets", nargs="*", metavar="NET", help="a prototxt to look at and run, too"
     )
     add_layer_option(parser)
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=SECONDS,
+        help="for all that is run (%d)" % SECONDS,
+    )
     arguments = parser.parse_args(given)
+    if not arguments.timeout > 0:
+        parser.error(
+            "expected --timeout of more than 0 seconds, got %g" % arguments.timeout
+        )
     layer = find_layer(arguments.layer)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     folder, code = tempfile.mkdtemp(), 0
+    children = Children(layer.name, folder, arguments.timeout)
     try:
-        for mark, topic, text in Doctor(layer, folder).rows(arguments.nets):
+        for mark, topic, text in Doctor(layer, children).rows(arguments.nets):
             show(mark, topic, text)
             code = code or int(mark == CROSS)
     finally:
+        children.stop()
         shutil.rmtree(folder, ignore_errors=True)
     return code

@@ -1,6 +1,7 @@
 """Print what is in every bottom, top and weight: data in forward, diff in backward.
 
 Without NET: the layer alone, on the bottoms that make_bottoms of its test makes.
+--shapes prints the shapes alone: nothing is run. --plot draws what is in the blobs.
 With NET: the layers of a net, one by one on real Caffe, so that a layer in place shows what it
 got and what it gave. min, mean and max leave out NaN and Inf; ! marks the rows that have some.
 """
@@ -32,10 +33,13 @@ except ImportError as error:
 
 from ..checks import checks, engine, isolation, prototxt, subject  # noqa: E402
 from ..checks import net as layer_nets  # noqa: E402
+from . import causes, trace_plots  # noqa: E402
 
 EXAMPLES = """examples:
   caffe-pylayer trace
   caffe-pylayer trace example/train_val.prototxt
+  caffe-pylayer trace net.prototxt --shapes
+  caffe-pylayer trace --plot pictures
   caffe-pylayer trace net.prototxt --weights net.caffemodel --only fc8
 """
 PHASES = ("TRAIN", "TEST")
@@ -47,6 +51,8 @@ NOTHING = np.float32(
     -0.0
 )  # in other diffs: as Caffe's 0, but no sum of gradients gives -0
 
+
+PLOTS = []  # the trace_plots.Plots that are drawn, one or none
 
 A_YEAR = 365 * 24 * 3600.0  # seconds: a net may take its time, and there is Ctrl-C
 
@@ -76,11 +82,19 @@ def parse_arguments(parser, given):
         choices=engine.NAMES,
         help="run on real Caffe or on the numpy stand-in",
     )
+    add("--shapes", action="store_true", help="only the shapes: nothing is run")
+    add(
+        "--plot",
+        metavar="DIR",
+        help="draw histograms of data and diff, and the net, into this folder",
+    )
     add("--seed", type=int, default=0, help="of the random numbers (0)")
     add_layer_option(parser)
     arguments = parser.parse_args(given)
     if not arguments.net and (arguments.phase or arguments.weights or arguments.only):
         parser.error("expected a NET with --phase, --weights and --only, got none")
+    if arguments.shapes and arguments.plot:
+        parser.error("expected --shapes or --plot, got both")
     return arguments
 
 
@@ -88,6 +102,8 @@ def main(parser, given):
     """Trace in a process of its own, which Caffe may abort; return the exit code."""
     arguments = parse_arguments(parser, given)
     os.environ["GLOG_minloglevel"] = "0"  # so that Caffe logs which layer it creates
+    if arguments.plot:
+        trace_plots.need_matplotlib()
     wanted, layer = arguments.caffe or os.environ.get("CAFFE_ENGINE") or None, None
     if arguments.layer or not arguments.net:
         layer = find_layer(arguments.layer)
@@ -129,12 +145,16 @@ def trace(arguments, layer, kind, why, log):
     """Trace, with Caffe's messages in the log; return what is wrong, or None."""
     try:
         say("caffe: " + why)
+        PLOTS[:] = [trace_plots.Plots(arguments.plot)] if arguments.plot else []
         if arguments.net:
             sys.path[:0] = [layer.folder] if layer else []
             trace_net(importlib.import_module("caffe"), arguments)
         else:
             with engine.running(kind, layer.folder) as caffe:
-                trace_layer(caffe, layer, arguments.seed)
+                trace_layer(caffe, layer, arguments)
+        for plots in PLOTS:
+            at("the pictures, after all layers")
+            save(plots, arguments.net or layer.folder + "/" + layer.name + SUFFIX)
     except (CommandError, layer_nets.CheckFailed) as error:
         return str(error)
     except BaseException as error:
@@ -145,7 +165,15 @@ def trace(arguments, layer, kind, why, log):
     return None
 
 
-def trace_layer(caffe, layer, seed):
+def save(plots, net):
+    """Write the pictures and say where they are."""
+    paths = plots.save()
+    say("\n%d pictures of layers in %s" % (len(paths), plots.folder))
+    path, missing = trace_plots.draw_net(net, plots.folder)
+    say(missing or "a picture of the net: %s" % path)
+
+
+def trace_layer(caffe, layer, arguments):
     """Trace the layer alone, as its tests run it."""
     name, batch, tests = (
         layer.name,
@@ -158,9 +186,16 @@ def trace_layer(caffe, layer, seed):
         raise CommandError("%s is missing: trace needs its make_bottoms" % file)
     sys.path.insert(0, tests)
     make_bottoms = importlib.import_module("test_" + name).make_bottoms
-    checks.import_layer(caffe, fragment)
+    try:
+        checks.import_layer(caffe, fragment)
+    except layer_nets.CheckFailed as error:
+        module = fragment.python.get("module")
+        if "No module" not in str(error) or "." not in module:
+            raise
+        hint = causes.right_module(module, fragment.path)
+        raise CommandError("%s: %s" % (error, hint))
     author = subject.Author(make_bottoms, None, None, False, False, None)
-    tested = subject.Subject(caffe, fragment, author, seed)
+    tested = subject.Subject(caffe, fragment, author, arguments.seed)
     arrays = tested.bottoms(batch)
     at("layer %s, setup" % name)
     layer_net = tested.net(arrays)
@@ -169,6 +204,12 @@ def trace_layer(caffe, layer, seed):
     tops = [("top", blob, blobs[blob]) for blob in layer_net.tops]
     weights = [("weight", i, blob) for i, blob in enumerate(layer_net.all_weights)]
 
+    if arguments.shapes:
+        at("layer %s, reshape" % name)
+        layer_net.reshape(arrays)
+        say("\nshapes, for make_bottoms(rng, %d)" % batch)
+        show_shapes(name, "Python", bottoms + weights + tops)
+        return
     say("\nforward: data, for make_bottoms(rng, %d)" % batch)
     at("layer %s, forward" % name)
     layer_net.reshape(arrays)
@@ -223,6 +264,12 @@ def trace_net(caffe, arguments):
             text = "expected a layer of %s in phase %s, the nearest is %s, got %s"
             raise CommandError(text % (arguments.net, phase, near[0], name))
     shown = [step for step in steps if step.name in (arguments.only or names)]
+    if arguments.shapes:
+        say("\nshapes, in phase %s" % phase)
+        for step in shown:
+            show_shapes(step.name, step.type, step.bottoms + step.weights + step.tops)
+        at("the end, after all layers")
+        return
     if arguments.weights:
         copy_weights(net, arguments.weights, [step for step in steps if step.weights])
 
@@ -276,11 +323,8 @@ def import_layers(caffe, path, phase):
             try:
                 checks.import_layer(caffe, argparse.Namespace(path=path, python=python))
             except layer_nets.CheckFailed as error:
-                hint = (
-                    ": put its folder on PYTHONPATH"
-                    if "No module" in str(error)
-                    else ""
-                )
+                hint = ": " + causes.right_module(python.get("module"), path)
+                hint = hint if "No module" in str(error) else ""
                 raise CommandError(
                     "layer %s: %s%s" % (message.get("name"), error, hint)
                 )
@@ -356,7 +400,19 @@ def untouched(blob, before):
     return not blob.count or np.all(blob.diff.view(np.int32) == before.view(np.int32))
 
 
+def show_shapes(name, kind, rows):
+    say("%s (%s)" % (name, kind))
+    for role, blob, values in rows:
+        say("  %-6s %-24s %s" % (role, blob, shape_of(values)))
+
+
+def shape_of(blob):
+    return "x".join("%d" % dim for dim in blob.shape) or "scalar"
+
+
 def head(name, kind):
+    for plots in PLOTS:
+        plots.start(name, kind)
     title = "%s (%s)" % (shortened(name, 47 - len(kind)), kind)
     say("%-50s" % title + NUMBERS % COLUMNS)
 
@@ -365,12 +421,17 @@ def show(rows, which, before=None):
     """Say what is in the data or the diff of blobs; `before` is what was in it before backward."""
     for kind, name, blob in rows:
         mark, numbers = "", "%30s" % "no elements"
+        shape = shape_of(blob)
+        for plots in PLOTS if blob.count else ():
+            written = before is None or not untouched(blob, before)
+            plots.add(
+                kind, name, shape, which, getattr(blob, which) if written else None
+            )
         if blob.count and before is not None and untouched(blob, before):
             numbers = "%30s" % "not written"
         elif blob.count:
             bad, numbers = summary(getattr(blob, which))
             mark = "!" * bad
-        shape = "x".join("%d" % dim for dim in blob.shape) or "scalar"
         say(BLOB % (mark, kind, shortened("%s" % name, 24), shape) + numbers)
 
 

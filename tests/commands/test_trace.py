@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from caffe_pylayer.commands import trace as tool
+from caffe_pylayer.commands import trace_plots
 from support.commands import HERE, QUICK_SKIMAGE, caffe_pylayer, where_caffe_is
 from support.processes import gone
 from support.project import ENGINES, PROJECT
@@ -484,7 +485,7 @@ REFUSED = {
     "module": (
         PYTHON % ("nowhere", "X"),
         [],
-        "layer x: .*: put its folder on PYTHONPATH",
+        "layer x: .*: put the folder of .*.py on PYTHONPATH",
     ),
     "class": (
         PYTHON % ("my_layer", "X"),
@@ -712,3 +713,116 @@ def test_a_fatal_line_is_why_caffe_ends_the_process():
 
     with pytest.raises(tool.isolation.ChildEnded, match=r"\(signal 9\): No file$"):
         tool.isolation.run_in_child(dies, 10, os.curdir)
+
+
+# Shapes, pictures, and what a layer leaves running
+
+
+def in_method(folder, method, line):
+    """Put a line first in a method of the layer."""
+    start = re.search(
+        rf"    def {method}\(.*\n", (folder / f"{folder.name}.py").read_text()
+    )
+    edit(folder, start.group(), f"{start.group()}        {line}\n")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_layer_that_started_a_process_does_not_keep_it_from_ending(
+    layer, trace, engine
+):
+    """The process holds stdout open: whoever reads it, as here, would wait for it, too."""
+    sleeper = "import multiprocessing, time; P = multiprocessing.Process"
+    in_method(layer, "setup", f"{sleeper}; P(target=time.sleep, args=(3000,)).start()")
+    tables = trace(engine, layer)
+    assert (tables.code, tables.err) == (0, "")
+    assert "backward" in [key[0] for key in tables.rows]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_shapes_of_the_layer_run_nothing(layer, trace, engine):
+    in_method(layer, "forward", "raise ValueError('forward runs')")
+    tables = trace(engine, layer, "--shapes")
+    lines = tables.out.splitlines()[1:]
+    assert (tables.code, tables.err, tables.rows) == (0, "", {})
+    assert lines[:3] == ["", "shapes, for make_bottoms(rng, 4)", "my_layer (Python)"]
+    kinds, shapes = zip(*[(line.split()[0], line.split()[2]) for line in lines[3:]])
+    assert (
+        kinds == ("bottom", "top") and shapes[0] == shapes[1] and shapes[0][:2] == "4x"
+    )
+
+
+def test_shapes_of_a_net(net_layer, trace):
+    write(net_layer, NET, "shapes.prototxt")
+    tables = trace("real", net_layer, "shapes.prototxt", "--shapes", "--only", "fc")
+    assert tables.out.split("shapes, in phase TRAIN\n")[1].split() == (
+        "fc (InnerProduct) bottom frozen 6x4 weight 0 3x4 weight 1 3 top fc 6x3".split()
+    )
+
+
+def test_plot_draws_each_blob_of_a_layer(layer, trace):
+    tables = trace("standin", layer, "--plot", "pictures")
+    assert (tables.code, tables.err) == (0, "")
+    (picture,) = (layer / "pictures").iterdir()
+    assert picture.name == "01_my_layer.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 10000
+    assert "\n1 pictures of layers in pictures\nno net.png (" in tables.out
+
+
+def test_plot_of_a_net_has_a_picture_of_each_layer(net_layer, trace):
+    """The Caffe root has no pydot: one line says so, and no empty file is left."""
+    write(net_layer, NET, "plot.prototxt")
+    tables = trace("real", net_layer, "plot.prototxt", "--plot", "net_pictures")
+    names = sorted(path.name[3:-4] for path in (net_layer / "net_pictures").iterdir())
+    layers = re.findall('layer { name: "(.*?)"', NET)
+    assert names == sorted(layers)
+    last = tables.out.splitlines()[-1]
+    assert last.startswith("no net.png (No module named 'pydot'): it takes ")
+    assert last.endswith("graphviz and python3 -m pip install pydot")
+
+
+def test_plot_of_a_net_where_caffe_draw_works(net_layer, trace):
+    """A pydot that writes the labels it is given, in place of a picture."""
+    (net_layer / "pydot.py").write_text(
+        "class Node:\n    def __init__(self, label, **style): self.label = label\n"
+        "class Edge:\n    def __init__(self, *ends, **style): pass\n"
+        "class Dot:\n"
+        "    def __init__(self, *names, **style): self.labels = []\n"
+        "    def add_node(self, node): self.labels.append(node.label)\n"
+        "    def add_edge(self, edge): pass\n"
+        "    def create(self, format): return repr(self.labels).encode()\n"
+    )
+    write(net_layer, NET, "draw.prototxt")
+    tables = trace("real", net_layer, "draw.prototxt", "--plot", "drawn")
+    (net_layer / "pydot.py").unlink()
+    assert tables.out.splitlines()[-1] == "a picture of the net: drawn/net.png", (
+        tables.out
+    )
+    assert "hinge" in (net_layer / "drawn" / "net.png").read_text()
+
+
+def test_plot_without_matplotlib_is_one_line(layer, trace):
+    (layer / "matplotlib.py").write_text("raise ImportError('none')")
+    tables = trace("standin", layer, "--plot", "pictures", PYTHONPATH=str(layer))
+    assert (tables.code, tables.out, tables.err.count("\n")) == (1, "", 1)
+    assert "-m pip install matplotlib" in tables.err
+
+
+def test_histogram_of_what_is_not_finite():
+    histogram = trace_plots.Histogram(np.float32([np.nan, np.inf, 0, 1]))
+    assert (histogram.bad, histogram.zeros, histogram.counts.sum()) == (2, 1, 2)
+    assert trace_plots.Histogram(np.float32([np.nan])).counts is None
+
+
+def test_dotted_module_below_pythonpath(layer, trace):
+    """module: "layers.my_layer.my_layer" with PYTHONPATH = the repository; else what to type."""
+    package = layer.parent / "layers" / "my_layer"
+    shutil.copytree(layer, package)
+    fragment = package / "my_layer.prototxt"
+    text = fragment.read_text().replace('module: "', 'module: "layers.my_layer.')
+    fragment.write_text(text)
+    root = str(layer.parent)
+    right = trace("standin", package, "--shapes", PYTHONPATH=root)
+    assert (right.code, right.err) == (0, "")
+    wrong = trace("standin", package, "--shapes")
+    assert wrong.err.endswith(f": export PYTHONPATH={root}:$PYTHONPATH\n")
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)

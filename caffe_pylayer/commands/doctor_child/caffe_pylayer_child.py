@@ -34,16 +34,25 @@ def telling(function):
     return run
 
 
-def answer(question, *arguments):
-    """Tell what a function below finds, and at last that nothing ended it.
+def answer(text):
+    """Tell of each question what its function below finds, and that nothing ended it.
 
     It ends Python without waiting for a process that a layer started.
     """
     code = 1
-    tell(done=False)
     try:
-        telling(globals()[question])(*arguments)
-        tell(done=True)
+        for i, (question, arguments, as_caffe) in enumerate(json.loads(text)):
+            sys.stdout.flush()
+            try:
+                start = os.lseek(1, 0, os.SEEK_CUR)
+            except OSError:
+                start = 0
+            tell(question=i, start=start, done=False)
+            hidden = sys.path.pop(0) if as_caffe and sys.path[:1] == [""] else None
+            arguments = [str(argument) for argument in arguments]
+            telling(globals()[question])(*arguments)
+            sys.path[:0] = [] if hidden is None else [hidden]
+            tell(done=True)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -109,6 +118,7 @@ def make_source():
     class Source(caffe.Layer):
         @telling
         def setup(self, bottom, top):
+            tell(made=True)
             self.arrays = []
             if not self.param_str:
                 return
