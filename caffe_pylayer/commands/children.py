@@ -103,6 +103,7 @@ class Children(object):
                 code = process.wait()
             finally:
                 timer.cancel()
+                timer.join()  # Python 2 complains of a thread at its end
                 end_group(process.pid)
                 self.running.discard(process.pid)
             log.seek(0)
