@@ -107,7 +107,9 @@ def main(parser, given):
         if ranks.rank == 0:
             raise
         return 1
-    except BaseException:
+    except BaseException as error:
+        if ranks.comm is None and isinstance(error, KeyboardInterrupt):
+            raise
         text = "%s: %s" % (parser.prog, ranks.name() + describe())
         os.write(2, text.encode("utf-8", "replace"))
         ranks.abort()
@@ -132,6 +134,8 @@ def together(ranks, function):
         result = function()
     except CommandError as error:
         problem = str(error)
+    except KeyboardInterrupt:
+        raise
     except EnvironmentError as error:
         problem = (
             "%s: %s" % (error.filename, error.strerror)
@@ -223,6 +227,10 @@ class Run(object):
             if path:
                 open(path).close()
         self.param = read_solver(arguments.solver)
+        folder = os.path.dirname(self.param.snapshot_prefix) or os.curdir
+        if first and not os.access(folder, os.W_OK):
+            text = "cannot write into %s, the folder of snapshot_prefix in %s"
+            raise CommandError(text % (folder, arguments.solver))
         self.start_log(0 if first else 2)
         self.choose_device(arguments.gpu)
         self.caffe.set_solver_count(ranks.size)
@@ -512,13 +520,16 @@ class Run(object):
             text = "Iteration %d, lr = %g"
             self.log("sgd_solver.cpp:112", text % (iteration, self.solver.lr))
         if done:
-            images = done * self.param.iter_size * self.batch() * self.ranks.size
-            text = "%.4g images/s in %d processes, %.0f%% of the time in communication"
+            images = (
+                done * self.param.iter_size * self.batch() * self.ranks.size / passed
+            )
+            text = "%.*f images/s in " % (images < 100, images)
             share = 100 * self.talking / passed
             if self.ranks.size > 1:
-                self.say(text % (images / passed, self.ranks.size, share))
+                text += "%d processes, %.0f%% of the time in communication"
+                self.say(text % (self.ranks.size, share))
             else:
-                self.say("%.4g images/s in one process" % (images / passed))
+                self.say(text + "one process")
         self.time, self.logged, self.talking = now, iteration, 0.0
 
     def batch(self):

@@ -30,6 +30,7 @@ layer {
   name: "my_scale" type: "Python" bottom: "same" top: "scaled"
   python_param { module: "my_scale" layer: "MyScaleLayer" }
 }
+# MORE
 layer {
   name: "scores" type: "InnerProduct" bottom: "scaled" top: "scores"
   inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
@@ -49,6 +50,7 @@ base_lr: 0.05 momentum: 0.9 weight_decay: 0.01 lr_policy: "step" stepsize: 4 gam
 max_iter: 9 display: 1 average_loss: 3 iter_size: ITER_SIZE
 test_iter: ALL_SAMPLES test_interval: 3 snapshot: 4
 """
+BATCH_NORM = 'layer { name: "norm" type: "BatchNorm" bottom: "scaled" top: "scaled" }'
 # A layer that is the identity, until it does what its param_str says: at a pass, on a rank.
 ACTS = """
 import json, os, signal, time
@@ -139,14 +141,14 @@ def place(bake, tmp_path_factory):
 def solver(place):
     """A function that writes a net and its solver, and returns the solver's file."""
 
-    def write(name, batch=24, iter_size=1, acts="", **changes):
+    def write(name, batch=24, iter_size=1, acts="", more="", **changes):
         acts = json.dumps(acts) if acts else ""
         net = NET.replace("BATCH", str(batch)).replace("ACTS", acts)
         text = SOLVER.replace("NAME", name).replace("ITER_SIZE", str(iter_size))
         text = text.replace("ALL_SAMPLES", f"{24 // batch}")
         for key, value in changes.items():
             text = re.sub(rf"\b{key}: \S+", f"{key}: {value}", text)
-        (place / f"{name}.prototxt").write_text(net)
+        (place / f"{name}.prototxt").write_text(net.replace("# MORE", more))
         (place / f"{name}.solver").write_text(text)
         return f"{name}.solver"
 
@@ -319,8 +321,9 @@ def test_signals_in_one_process(train, solver, place):
 
 
 def test_signals_of_one_rank_are_for_all(train, solver, place):
+    """Also, the means that BatchNorm keeps for itself, different on each rank, are no drift."""
     acts = [["SIGUSR1", 1, 2], ["SIGUSR2", 1, 6]]
-    file = solver("all", 12, acts=acts, snapshot=100)
+    file = solver("all", 12, acts=acts, more=BATCH_NORM, snapshot=100)
     done = train(file, processes=2)
     assert log(done)[-2] == "solver.cpp:317 Optimization stopped early."
     names = sorted(path.name for path in place.glob("all_iter*.solverstate"))
@@ -425,6 +428,7 @@ def test_bad_input_is_one_line(run, solver, place):
     (place / "typo.solver").write_text("max_itr: 3")
     (place / "no_net.solver").write_text(text.replace("bad.proto", "none.proto"))
     (place / "gpu.solver").write_text(text.replace("solver_mode: CPU", ""))
+    (place / "nowhere.solver").write_text(text.replace('"bad"', '"no/where/bad"'))
     gpu = "needs a Caffe with CUDA, and this one has none: write solver_mode: CPU"
     cases = [
         ([], 2, "expected one SOLVER"),
@@ -435,13 +439,18 @@ def test_bad_input_is_one_line(run, solver, place):
             "expected --weights or --snapshot, got both",
         ),
         (["none.solver"], 1, "none.solver: No such file or directory"),
-        ([file, "-weights", "w"], 1, "w: No such file or directory"),
+        ([file, "-weights=w"], 1, "w: No such file or directory"),
         (
             ["typo.solver"],
             1,
             'typo.solver: 1:1 : Message type "caffe.SolverParameter" has no field',
         ),
         (["no_net.solver"], 1, "none.prototxt: No such file or directory"),
+        (
+            ["nowhere.solver"],
+            1,
+            "cannot write into no/where, the folder of snapshot_prefix in",
+        ),
         (["gpu.solver"], 1, f"solver_mode GPU, which is the default, {gpu}"),
         (["-solver", file, "-gpu", "0"], 1, f"--gpu 0 {gpu}"),
     ]
