@@ -39,7 +39,7 @@ RELU = [  # makes it of the stub identity: a kink at each element
 ]
 SIZES = [10**power for power in range(2, 8)]
 GENERATIONS = 20
-TRAIN = dict(batch=16, iterations=20, turns=4, shares=(0.1, 0.5))
+TRAIN = dict(batch=16, iterations=20, turns=3, shares=(0.1, 0.5))
 OURS, OURS_ALL = "ours, check gradient", "ours, all checks"
 PEERS = {  # Caffe's C++ layer of the same job
     "identity": "type: 'Power'",

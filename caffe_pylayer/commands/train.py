@@ -278,7 +278,6 @@ class Run(object):
         param.CopyFrom(self.param)
         param.display = 0
         if self.ranks.rank > 0:
-            param.ClearField("snapshot")
             for field in FOR_TEST:
                 param.ClearField(field)
         with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:

@@ -61,7 +61,7 @@ class Acts(caffe.Layer):
         self.acts, self.passes = json.loads(self.param_str or "[]"), 0
         self.rank, self.slow = caffe.solver_rank(), False
         self.act(top)
-        if any(act == "drift" for act, _, _ in self.acts):
+        if any(act in ("drift", "nudge") for act, _, _ in self.acts):
             self.blobs.add_blob(1)
 
     def reshape(self, bottom, top):
@@ -85,6 +85,10 @@ class Acts(caffe.Layer):
                     raise ValueError("broken on purpose")
                 elif act == "drift":
                     self.blobs[0].data[0] += 0.25
+                elif act == "nudge":
+                    self.blobs[0].data[0] += 1e-7
+                elif act == "no TEST":
+                    assert self.phase == caffe.TRAIN
                 elif act == "stop mpirun":
                     os.kill(os.getppid(), signal.SIGINT)
                     self.slow = True  # the other rank need not compute while mpirun waits
@@ -296,6 +300,9 @@ def test_resume_goes_on_with_the_same_curve(runs, train, solver):
     )
     curve, whole = parsed(resumed), parsed(runs.one)
     log(resumed)
+    assert (
+        resumed.stderr.count("SGDSolver: restoring history") == 1
+    )  # rank 0 alone logs
     keys = [key for key in whole if key[0] >= 4 and key[1] != "smoothed"]
     assert [key for key in curve if key[1] != "smoothed"] == keys
     assert [curve[key] for key in keys] == pytest.approx(
@@ -321,8 +328,8 @@ def test_signals_in_one_process(train, solver, place):
 
 
 def test_signals_of_one_rank_are_for_all(train, solver, place):
-    """Also, the means that BatchNorm keeps for itself, different on each rank, are no drift."""
-    acts = [["SIGUSR1", 1, 2], ["SIGUSR2", 1, 6]]
+    """Also, what BatchNorm keeps for itself on each rank is no drift, nor is a last digit."""
+    acts = [["SIGUSR1", 1, 2], ["SIGUSR2", 1, 6], ["nudge", 1, 2], ["no TEST", 1, 0]]
     file = solver("all", 12, acts=acts, more=BATCH_NORM, snapshot=100)
     done = train(file, processes=2)
     assert log(done)[-2] == "solver.cpp:317 Optimization stopped early."
@@ -420,6 +427,18 @@ def test_without_mpi4py_one_line_says_what_to_install(train, solver, place):
     assert (ours(done), done.returncode) == (f"caffe-pylayer train: {text}", 1)
     assert done.stderr.count("mpi4py here") == 1
     log(train(solver("alone", max_iter=1), path=[place / "no_mpi"]))  # needs none
+
+
+def test_the_guide_counts_what_communication_costs():
+    page = (PROJECT / "docs" / "train.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \|(.*)\|$", page, re.M)
+    sizes = [(10, 1), (10, 10), (240, 1), (240, 10)]  # MB, Gbit/s
+    assert [int(machines) for machines, _, _ in rows] == [2, 4, 8, 16]
+    for machines, factor, cells in rows:
+        times = 2 * (int(machines) - 1) / int(machines)
+        assert float(factor) == pytest.approx(times, abs=0.005)
+        costs = [times * megabytes * 8 / gigabits for megabytes, gigabits in sizes]
+        assert [int(cell) for cell in cells.split("|")] == costs
 
 
 def test_bad_input_is_one_line(run, solver, place):
