@@ -425,8 +425,10 @@ def train(workshop):
             f"{1 / seconds:.1f} ({times(base / seconds)})"
             for seconds in row["seconds"].values()
         ]
-        lines.append([f"{100 * row['share']:.0f} %", *cells])
-    return [table(["Python layer, of the time", *rows[0]["seconds"]], lines)]
+        share = f"{100 * row['share']:.0f} %"
+        lines.append([share, *cells, f"{row['talking']} %"])
+    head = ["Python layer, of the time", *rows[0]["seconds"], "of it in communication"]
+    return [table(head, lines)]
 
 
 PARTS = {

@@ -469,11 +469,9 @@ def train(job, folder):
         stream.write(SOME_WORK)
 
     def write(name, size, repeats):
-        net_text = TRAIN_NET.replace("BATCH", str(size)).replace(
-            "REPEATS", str(repeats)
-        )
+        text = TRAIN_NET.replace("BATCH", str(size))
         with open(name + ".prototxt", "w") as stream:
-            stream.write(net_text)
+            stream.write(text.replace("REPEATS", str(repeats)))
         with open(name + ".solver", "w") as stream:
             stream.write(
                 'net: "%s.prototxt" base_lr: 1e-4 lr_policy: "fixed" display: %d max_iter: %d '
@@ -486,22 +484,22 @@ def train(job, folder):
         done = subprocess.run(command + [file], stderr=subprocess.PIPE, check=True)
         lines = re.findall(r"(\d+):(\d+):(\d+\.\d+) .* lr = ", done.stderr.decode())
         first, last = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in lines]
-        return (last - first) % 86400 / iterations
+        talking = re.findall(r"(\d+)% of the time in comm", done.stderr.decode())
+        return (last - first) % 86400 / iterations, int("".join(talking) or 0)
 
     def layer_seconds(repeats):
         write("timed", batch, repeats)
 
         def run():
             caffe_net = engine.find_caffe()[0].Net("timed.prototxt", 0)
-            last, i = (
-                len(caffe_net.layers) - 1,
-                list(caffe_net._layer_names).index("python"),
-            )
+            python = list(caffe_net._layer_names).index("python")
+            last = len(caffe_net.layers) - 1
             whole = [
-                lambda: caffe_net._forward(0, last),
-                lambda: caffe_net._backward(last, 0),
+                functools.partial(caffe_net._forward, 0, last),
+                functools.partial(caffe_net._backward, last, 0),
             ]
-            return sum(fastest(whole)), fastest([only("forward", caffe_net, i)])[0]
+            part = fastest([only("forward", caffe_net, python)])[0]
+            return sum(fastest(whole)), part
 
         return in_child(run)
 
@@ -510,13 +508,15 @@ def train(job, folder):
     for share in job["shares"]:
         repeats = int(round(share / (1 - share) * rest / once))
         whole, part = layer_seconds(repeats)
-        best = dict.fromkeys(commands, np.inf)
+        best = dict.fromkeys(commands, (np.inf, 0))
         for turn in range(job["turns"]):
             progress("train, Python layer %d%%, turn %d", 100 * share, turn + 1)
             for name, (command, size) in commands.items():
                 file = write("solver%d" % size, size, repeats)
                 best[name] = min(best[name], seconds(command, file))
-        rows.append(dict(share=part / whole, seconds=best))
+        seconds_of_all = {name: found[0] for name, found in best.items()}
+        talking = best["train, 2 processes"][1]
+        rows.append(dict(share=part / whole, seconds=seconds_of_all, talking=talking))
     return rows
 
 
