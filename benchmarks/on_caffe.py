@@ -474,18 +474,21 @@ def train(job, folder):
             stream.write(text.replace("REPEATS", str(repeats)))
         with open(name + ".solver", "w") as stream:
             stream.write(
-                'net: "%s.prototxt" base_lr: 1e-4 lr_policy: "fixed" display: %d max_iter: %d '
-                "solver_mode: CPU snapshot_after_train: false"
-                % (name, iterations, iterations + 1)
+                'net: "%s.prototxt" base_lr: 1e-4 lr_policy: "fixed" display: 1 max_iter: %d '
+                "solver_mode: CPU snapshot_after_train: false" % (name, iterations)
             )
         return name + ".solver"
 
     def seconds(command, file):
+        """Return the seconds of the fastest iteration, and its share of communication."""
         done = subprocess.run(command + [file], stderr=subprocess.PIPE, check=True)
-        lines = re.findall(r"(\d+):(\d+):(\d+\.\d+) .* lr = ", done.stderr.decode())
-        first, last = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in lines]
-        talking = re.findall(r"(\d+)% of the time in comm", done.stderr.decode())
-        return (last - first) % 86400 / iterations, int("".join(talking) or 0)
+        log = done.stderr.decode()
+        stamps = re.findall(r"(\d+):(\d+):(\d+\.\d+) .* lr = ", log)
+        ends = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in stamps]
+        talking = re.findall(r"(\d+)% of the time in communication", log)
+        talking = [int(share) for share in talking] or [0] * (len(ends) - 1)
+        lengths = [(end - start) % 86400 for start, end in zip(ends, ends[1:])]
+        return min(zip(lengths, talking))
 
     def layer_seconds(repeats):
         write("timed", batch, repeats)

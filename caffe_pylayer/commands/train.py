@@ -87,14 +87,11 @@ def parse_arguments(parser, given):
 def main(parser, given):
     """Train; return the exit code."""
     rows = [row for row in LAUNCHERS if row[0] in os.environ]
-    local = rows and next(
-        (os.environ[name] for name in rows[0][::-1] if name in os.environ)
-    )
-    silent = rows and local != "0"  # what all see is said once on a machine
+    known = [name for row in rows[:1] for name in row[::-1] if name in os.environ]
+    silent = known and os.environ[known[0]] != "0"  # once on a machine is enough
+    parse = parse_silently if silent else parse_arguments
     try:
-        arguments = (
-            parse_silently(parser, given) if silent else parse_arguments(parser, given)
-        )
+        arguments = parse(parser, given)
         ranks = Ranks(bool(rows))
     except (CommandError, SystemExit):
         if silent:
@@ -144,17 +141,16 @@ def together(ranks, function):
         )
     except BaseException:
         problem = describe()
-    problems = ranks.all(problem)
-    if len(set(problems)) == 1 and problem is None:
+    first = {}  # rank that has the problem
+    for rank, text in enumerate(ranks.all(problem)):
+        first.setdefault(text, rank)
+    if list(first) == [None]:
         return result
-    texts = [(problems.index(text), text) for text in set(problems) if text is not None]
-    same = len(set(problems)) == 1
-    raise CommandError(
-        "\n".join(
-            text if same else "rank %d of %d: %s" % (rank, ranks.size, text)
-            for rank, text in sorted(texts)
-        ).rstrip("\n")
-    )
+    if len(first) == 1:
+        raise CommandError(problem.rstrip("\n"))
+    rows = sorted((rank, text) for text, rank in first.items() if text)
+    texts = ["rank %d of %d: %s" % (rank, ranks.size, text) for rank, text in rows]
+    raise CommandError("\n".join(texts).rstrip("\n"))
 
 
 def describe():
