@@ -3,8 +3,8 @@
 
     bench.py [--write] [PART...]
 
-prints tables: gradient, growth, generation, speed, or only the PARTs named. --write also puts
-them into benchmarks/README.md, between its `<!-- bench: PART -->` marks.
+prints tables: gradient, growth, generation, speed, train, or only the PARTs named. --write also
+puts them into benchmarks/README.md, between its `<!-- bench: PART -->` marks.
 """
 
 import argparse
@@ -39,6 +39,7 @@ RELU = [  # makes it of the stub identity: a kink at each element
 ]
 SIZES = [10**power for power in range(2, 8)]
 GENERATIONS = 20
+TRAIN = dict(batch=16, iterations=20, turns=3, shares=(0.1, 0.5))
 OURS, OURS_ALL = "ours, check gradient", "ours, all checks"
 PEERS = {  # Caffe's C++ layer of the same job
     "identity": "type: 'Power'",
@@ -414,11 +415,28 @@ def speed(workshop):
     return parts
 
 
+def train(workshop):
+    """Iterations/s of `train` in one and two processes against `caffe train`."""
+    rows = workshop.on_caffe("train", **TRAIN)
+    lines = []
+    for row in rows:
+        base = row["seconds"]["caffe train"]
+        cells = [
+            f"{1 / seconds:.1f} ({times(base / seconds)})"
+            for seconds in row["seconds"].values()
+        ]
+        share = f"{100 * row['share']:.0f} %"
+        lines.append([share, *cells, f"{row['talking']} %"])
+    head = ["Python layer, of the time", *rows[0]["seconds"], "of it in communication"]
+    return [table(head, lines)]
+
+
 PARTS = {
     "gradient": gradient,
     "growth": growth,
     "generation": generation,
     "speed": speed,
+    "train": train,
 }
 
 

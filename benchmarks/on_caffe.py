@@ -11,6 +11,8 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import re
+import subprocess
 import sys
 import time
 import traceback
@@ -399,7 +401,130 @@ def only(direction, made, index):
     return lambda: run(index, index)
 
 
-PARTS = {"gradient": gradient, "growth": growth, "speed": speed}
+TRAIN_NET = """
+layer {
+  name: "data" type: "DummyData" top: "data" top: "label"
+  dummy_data_param {
+    shape { dim: BATCH dim: 3 dim: 32 dim: 32 } shape { dim: BATCH }
+    data_filler { type: "gaussian" } data_filler { type: "constant" value: 1 }
+  }
+}
+layer {
+  name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 16 kernel_size: 5 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { kernel_size: 4 stride: 4 }
+}
+layer {
+  name: "python" type: "Python" bottom: "pool" top: "python"
+  python_param { module: "some_work" layer: "SomeWorkLayer" param_str: "REPEATS" }
+}
+layer {
+  name: "hidden" type: "InnerProduct" bottom: "python" top: "hidden"
+  inner_product_param { num_output: 512 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "scores" type: "InnerProduct" bottom: "hidden" top: "scores"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss" }
+"""
+SOME_WORK = """
+import caffe, numpy
+
+class SomeWorkLayer(caffe.Layer):
+    def setup(self, bottom, top):
+        self.repeats = int(self.param_str)
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        for _ in range(self.repeats):
+            numpy.tanh(bottom[0].data)
+        top[0].data[...] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff
+"""
+
+
+def train(job, folder):
+    """Iterations/s of caffe train and of ours, the same batch in one and two processes."""
+    batch, iterations, rows = job["batch"], job["iterations"], []
+    ours = [sys.executable, "-B", os.path.dirname(HERE) + "/caffe_pylayer", "train"]
+    allowed = ["env", "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"]
+    two = allowed + ["mpirun", "--oversubscribe", "-n", "2"] + ours
+    commands = {  # which, the command, and the batch of a process
+        "caffe train": (["caffe", "train", "-solver"], batch),
+        "train, 1 process": (ours, batch),
+        "train, 2 processes": (two, batch // 2),
+    }
+    os.chdir(folder)
+    os.environ.update(PYTHONPATH=folder, GLOG_minloglevel="0")
+    sys.path.insert(0, folder)
+    with open("some_work.py", "w") as stream:
+        stream.write(SOME_WORK)
+
+    def write(name, size, repeats):
+        text = TRAIN_NET.replace("BATCH", str(size))
+        with open(name + ".prototxt", "w") as stream:
+            stream.write(text.replace("REPEATS", str(repeats)))
+        with open(name + ".solver", "w") as stream:
+            stream.write(
+                'net: "%s.prototxt" base_lr: 1e-4 lr_policy: "fixed" display: 1 max_iter: %d '
+                "solver_mode: CPU snapshot_after_train: false" % (name, iterations)
+            )
+        return name + ".solver"
+
+    def seconds(command, file):
+        """Return the seconds of the fastest iteration, and its share of communication."""
+        done = subprocess.run(command + [file], stderr=subprocess.PIPE, check=True)
+        log = done.stderr.decode()
+        stamps = re.findall(r"(\d+):(\d+):(\d+\.\d+) .* lr = ", log)
+        ends = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in stamps]
+        talking = re.findall(r"(\d+)% of the time in communication", log)
+        talking = [int(share) for share in talking] or [0] * (len(ends) - 1)
+        lengths = [(end - start) % 86400 for start, end in zip(ends, ends[1:])]
+        return min(zip(lengths, talking))
+
+    def layer_seconds(repeats):
+        write("timed", batch, repeats)
+
+        def run():
+            caffe_net = engine.find_caffe()[0].Net("timed.prototxt", 0)
+            python = list(caffe_net._layer_names).index("python")
+            last = len(caffe_net.layers) - 1
+            whole = [
+                functools.partial(caffe_net._forward, 0, last),
+                functools.partial(caffe_net._backward, last, 0),
+            ]
+            caffe_net._forward(0, last)  # tanh(0) is quick
+            part = fastest([only("forward", caffe_net, python)])[0]
+            return sum(fastest(whole)), part
+
+        return in_child(run)
+
+    rest = layer_seconds(0)[0]
+    once = layer_seconds(20)[1] / 20
+    for share in job["shares"]:
+        repeats = int(round(share / (1 - share) * rest / once))
+        whole, part = layer_seconds(repeats)
+        best = dict.fromkeys(commands, (np.inf, 0))
+        for turn in range(job["turns"]):
+            progress("train, Python layer %d%%, turn %d", 100 * share, turn + 1)
+            for name, (command, size) in commands.items():
+                file = write("solver%d" % size, size, repeats)
+                best[name] = min(best[name], seconds(command, file))
+        seconds_of_all = {name: found[0] for name, found in best.items()}
+        talking = best["train, 2 processes"][1]
+        rows.append(dict(share=part / whole, seconds=seconds_of_all, talking=talking))
+    return rows
+
+
+PARTS = {"gradient": gradient, "growth": growth, "speed": speed, "train": train}
 
 
 def main(part, folder):

@@ -18,6 +18,7 @@ PAGES = {
         "gradient.zh",
         "team",
         "audit",
+        "train",
         "caffe",
         "opencv",
         "faq",

@@ -27,7 +27,7 @@ EXAMPLES = """examples:
   caffe-pylayer trace net.prototxt --phase TEST
   caffe-pylayer splice net.prototxt --after conv1    shows what would change
   caffe-pylayer audit ~/caffe/python
-  mpirun -n 4 caffe-pylayer train solver.prototxt
+  caffe-pylayer train solver.prototxt                mpirun -n 4 before it: four processes
   caffe-pylayer trace --help                         the options of a command
 
 Not installed? python3 CLONE/caffe_pylayer COMMAND is the same.

@@ -87,14 +87,11 @@ def parse_arguments(parser, given):
 def main(parser, given):
     """Train; return the exit code."""
     rows = [row for row in LAUNCHERS if row[0] in os.environ]
-    local = rows and next(
-        (os.environ[name] for name in rows[0][::-1] if name in os.environ)
-    )
-    silent = rows and local != "0"  # what all see is said once on a machine
+    known = [name for row in rows[:1] for name in row[::-1] if name in os.environ]
+    silent = known and os.environ[known[0]] != "0"  # once on a machine is enough
+    parse = parse_silently if silent else parse_arguments
     try:
-        arguments = (
-            parse_silently(parser, given) if silent else parse_arguments(parser, given)
-        )
+        arguments = parse(parser, given)
         ranks = Ranks(bool(rows))
     except (CommandError, SystemExit):
         if silent:
@@ -107,7 +104,9 @@ def main(parser, given):
         if ranks.rank == 0:
             raise
         return 1
-    except BaseException:
+    except BaseException as error:
+        if ranks.comm is None and isinstance(error, KeyboardInterrupt):
+            raise
         text = "%s: %s" % (parser.prog, ranks.name() + describe())
         os.write(2, text.encode("utf-8", "replace"))
         ranks.abort()
@@ -132,6 +131,8 @@ def together(ranks, function):
         result = function()
     except CommandError as error:
         problem = str(error)
+    except KeyboardInterrupt:
+        raise
     except EnvironmentError as error:
         problem = (
             "%s: %s" % (error.filename, error.strerror)
@@ -140,17 +141,16 @@ def together(ranks, function):
         )
     except BaseException:
         problem = describe()
-    problems = ranks.all(problem)
-    if len(set(problems)) == 1 and problem is None:
+    first = {}  # rank that has the problem
+    for rank, text in enumerate(ranks.all(problem)):
+        first.setdefault(text, rank)
+    if list(first) == [None]:
         return result
-    texts = [(problems.index(text), text) for text in set(problems) if text is not None]
-    same = len(set(problems)) == 1
-    raise CommandError(
-        "\n".join(
-            text if same else "rank %d of %d: %s" % (rank, ranks.size, text)
-            for rank, text in sorted(texts)
-        ).rstrip("\n")
-    )
+    if len(first) == 1:
+        raise CommandError(problem.rstrip("\n"))
+    rows = sorted((rank, text) for text, rank in first.items() if text)
+    texts = ["rank %d of %d: %s" % (rank, ranks.size, text) for rank, text in rows]
+    raise CommandError("\n".join(texts).rstrip("\n"))
 
 
 def describe():
@@ -223,6 +223,10 @@ class Run(object):
             if path:
                 open(path).close()
         self.param = read_solver(arguments.solver)
+        folder = os.path.dirname(self.param.snapshot_prefix) or os.curdir
+        if first and not os.access(folder, os.W_OK):
+            text = "cannot write into %s, the folder of snapshot_prefix in %s"
+            raise CommandError(text % (folder, arguments.solver))
         self.start_log(0 if first else 2)
         self.choose_device(arguments.gpu)
         self.caffe.set_solver_count(ranks.size)
@@ -270,7 +274,6 @@ class Run(object):
         param.CopyFrom(self.param)
         param.display = 0
         if self.ranks.rank > 0:
-            param.ClearField("snapshot")
             for field in FOR_TEST:
                 param.ClearField(field)
         with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -512,13 +515,16 @@ class Run(object):
             text = "Iteration %d, lr = %g"
             self.log("sgd_solver.cpp:112", text % (iteration, self.solver.lr))
         if done:
-            images = done * self.param.iter_size * self.batch() * self.ranks.size
-            text = "%.4g images/s in %d processes, %.0f%% of the time in communication"
+            images = (
+                done * self.param.iter_size * self.batch() * self.ranks.size / passed
+            )
+            text = "%.*f images/s in " % (images < 100, images)
             share = 100 * self.talking / passed
             if self.ranks.size > 1:
-                self.say(text % (images / passed, self.ranks.size, share))
+                text += "%d processes, %.0f%% of the time in communication"
+                self.say(text % (self.ranks.size, share))
             else:
-                self.say("%.4g images/s in one process" % (images / passed))
+                self.say(text + "one process")
         self.time, self.logged, self.talking = now, iteration, 0.0
 
     def batch(self):

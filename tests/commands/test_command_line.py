@@ -138,13 +138,13 @@ def test_help_of_a_command_has_an_example(name):
 @pytest.mark.parametrize(
     "given, problem",
     [
-        ([], "expected a COMMAND: doctor, trace, splice, audit"),
+        ([], "expected a COMMAND: doctor, trace, splice, audit, train"),
         (["docter"], "there is no command docter; the nearest is doctor"),
         (
             ["Splice", "net.prototxt"],
             "there is no command Splice; the nearest is splice",
         ),
-        (["--frobnicate"], "expected a COMMAND: doctor, trace, splice, audit"),
+        (["--frobnicate"], "expected a COMMAND: doctor, trace, splice, audit, train"),
     ],
 )
 def test_wrong_usage(given, problem):

@@ -30,6 +30,7 @@ layer {
   name: "my_scale" type: "Python" bottom: "same" top: "scaled"
   python_param { module: "my_scale" layer: "MyScaleLayer" }
 }
+# MORE
 layer {
   name: "scores" type: "InnerProduct" bottom: "scaled" top: "scores"
   inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
@@ -49,6 +50,7 @@ base_lr: 0.05 momentum: 0.9 weight_decay: 0.01 lr_policy: "step" stepsize: 4 gam
 max_iter: 9 display: 1 average_loss: 3 iter_size: ITER_SIZE
 test_iter: ALL_SAMPLES test_interval: 3 snapshot: 4
 """
+BATCH_NORM = 'layer { name: "norm" type: "BatchNorm" bottom: "scaled" top: "scaled" }'
 # A layer that is the identity, until it does what its param_str says: at a pass, on a rank.
 ACTS = """
 import json, os, signal, time
@@ -59,7 +61,7 @@ class Acts(caffe.Layer):
         self.acts, self.passes = json.loads(self.param_str or "[]"), 0
         self.rank, self.slow = caffe.solver_rank(), False
         self.act(top)
-        if any(act == "drift" for act, _, _ in self.acts):
+        if any(act in ("drift", "nudge") for act, _, _ in self.acts):
             self.blobs.add_blob(1)
 
     def reshape(self, bottom, top):
@@ -83,6 +85,10 @@ class Acts(caffe.Layer):
                     raise ValueError("broken on purpose")
                 elif act == "drift":
                     self.blobs[0].data[0] += 0.25
+                elif act == "nudge":
+                    self.blobs[0].data[0] += 1e-7
+                elif act == "no TEST":
+                    assert self.phase == caffe.TRAIN
                 elif act == "stop mpirun":
                     os.kill(os.getppid(), signal.SIGINT)
                     self.slow = True  # the other rank need not compute while mpirun waits
@@ -139,14 +145,14 @@ def place(bake, tmp_path_factory):
 def solver(place):
     """A function that writes a net and its solver, and returns the solver's file."""
 
-    def write(name, batch=24, iter_size=1, acts="", **changes):
+    def write(name, batch=24, iter_size=1, acts="", more="", **changes):
         acts = json.dumps(acts) if acts else ""
         net = NET.replace("BATCH", str(batch)).replace("ACTS", acts)
         text = SOLVER.replace("NAME", name).replace("ITER_SIZE", str(iter_size))
         text = text.replace("ALL_SAMPLES", f"{24 // batch}")
         for key, value in changes.items():
             text = re.sub(rf"\b{key}: \S+", f"{key}: {value}", text)
-        (place / f"{name}.prototxt").write_text(net)
+        (place / f"{name}.prototxt").write_text(net.replace("# MORE", more))
         (place / f"{name}.solver").write_text(text)
         return f"{name}.solver"
 
@@ -294,6 +300,9 @@ def test_resume_goes_on_with_the_same_curve(runs, train, solver):
     )
     curve, whole = parsed(resumed), parsed(runs.one)
     log(resumed)
+    assert (
+        resumed.stderr.count("SGDSolver: restoring history") == 1
+    )  # rank 0 alone logs
     keys = [key for key in whole if key[0] >= 4 and key[1] != "smoothed"]
     assert [key for key in curve if key[1] != "smoothed"] == keys
     assert [curve[key] for key in keys] == pytest.approx(
@@ -319,8 +328,9 @@ def test_signals_in_one_process(train, solver, place):
 
 
 def test_signals_of_one_rank_are_for_all(train, solver, place):
-    acts = [["SIGUSR1", 1, 2], ["SIGUSR2", 1, 6]]
-    file = solver("all", 12, acts=acts, snapshot=100)
+    """Also, what BatchNorm keeps for itself on each rank is no drift, nor is a last digit."""
+    acts = [["SIGUSR1", 1, 2], ["SIGUSR2", 1, 6], ["nudge", 1, 2], ["no TEST", 1, 0]]
+    file = solver("all", 12, acts=acts, more=BATCH_NORM, snapshot=100)
     done = train(file, processes=2)
     assert log(done)[-2] == "solver.cpp:317 Optimization stopped early."
     names = sorted(path.name for path in place.glob("all_iter*.solverstate"))
@@ -419,12 +429,25 @@ def test_without_mpi4py_one_line_says_what_to_install(train, solver, place):
     log(train(solver("alone", max_iter=1), path=[place / "no_mpi"]))  # needs none
 
 
+def test_the_guide_counts_what_communication_costs():
+    page = (PROJECT / "docs" / "train.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \|(.*)\|$", page, re.M)
+    sizes = [(10, 1), (10, 10), (240, 1), (240, 10)]  # MB, Gbit/s
+    assert [int(machines) for machines, _, _ in rows] == [2, 4, 8, 16]
+    for machines, factor, cells in rows:
+        times = 2 * (int(machines) - 1) / int(machines)
+        assert float(factor) == pytest.approx(times, abs=0.005)
+        costs = [times * megabytes * 8 / gigabits for megabytes, gigabits in sizes]
+        assert [int(cell) for cell in cells.split("|")] == costs
+
+
 def test_bad_input_is_one_line(run, solver, place):
     file = solver("bad")
     text = (place / file).read_text()
     (place / "typo.solver").write_text("max_itr: 3")
     (place / "no_net.solver").write_text(text.replace("bad.proto", "none.proto"))
     (place / "gpu.solver").write_text(text.replace("solver_mode: CPU", ""))
+    (place / "nowhere.solver").write_text(text.replace('"bad"', '"no/where/bad"'))
     gpu = "needs a Caffe with CUDA, and this one has none: write solver_mode: CPU"
     cases = [
         ([], 2, "expected one SOLVER"),
@@ -435,13 +458,18 @@ def test_bad_input_is_one_line(run, solver, place):
             "expected --weights or --snapshot, got both",
         ),
         (["none.solver"], 1, "none.solver: No such file or directory"),
-        ([file, "-weights", "w"], 1, "w: No such file or directory"),
+        ([file, "-weights=w"], 1, "w: No such file or directory"),
         (
             ["typo.solver"],
             1,
             'typo.solver: 1:1 : Message type "caffe.SolverParameter" has no field',
         ),
         (["no_net.solver"], 1, "none.prototxt: No such file or directory"),
+        (
+            ["nowhere.solver"],
+            1,
+            "cannot write into no/where, the folder of snapshot_prefix in",
+        ),
         (["gpu.solver"], 1, f"solver_mode GPU, which is the default, {gpu}"),
         (["-solver", file, "-gpu", "0"], 1, f"--gpu 0 {gpu}"),
     ]

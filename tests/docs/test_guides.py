@@ -27,7 +27,7 @@ CHECKS = PROJECT / "caffe_pylayer" / "checks"
 PAGES = [
     "README.md",
     *(f"docs/{page}.md" for page in ("index", "loss", "data", "gradient", "team")),
-    *(f"docs/{page}.md" for page in ("audit", "caffe", "opencv", "reference")),
+    *(f"docs/{page}.md" for page in ("audit", "train", "caffe", "opencv", "reference")),
 ]
 HOME = "/home/you"
 MARK = "@@@ exit code"
@@ -50,6 +50,10 @@ PROGRAMS = {
     "python3": WITH_CAFFE + 'python3 "$@"',
     "caffe": WITH_CAFFE + 'caffe "$@"',
     "caffe-pylayer": WITH_CAFFE + 'python3 -m caffe_pylayer "$@"',
+    "mpirun": "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1\n"
+    'set -- $(printf "%s " "$@" | sed "s/ caffe-pylayer / python3 -m caffe_pylayer /")\n'
+    + WITH_CAFFE
+    + 'mpirun --oversubscribe "$@"',
 }
 RUN = """
 import builtins, os, runpy, sys
