@@ -19,6 +19,7 @@ COMMANDS = (  # name, what it does, the oldest Python that runs it
         "list the Python layers under a folder, and what is wrong with them",
         (3, 8),
     ),
+    ("adopt", "make a folder with tests around a layer that you have", (3, 8)),
     ("train", "train as caffe train does, by mpirun in several processes", (2, 7)),
 )
 EXAMPLES = """examples:
