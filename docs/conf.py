@@ -10,7 +10,7 @@ from pygments.lexers.special import TextLexer
 from sphinx.search.en import SearchEnglish
 
 PAGES = {
-    "Guides": ["loss", "loss.zh", "data", "gradient", "gradient.zh", "team", "caffe"],
+    "Guides": ["loss", "loss.zh", "data", "gradient", "gradient.zh", "adopt", "team", "caffe"],
     "Project": [
         "reference",
         "README <../README>",

@@ -19,7 +19,7 @@ from collections import Counter
 from .. import __version__
 from ..checks import prototxt
 from . import CommandError, net_blobs, net_text
-from .audit import Audit, printable
+from .audit import WRONG, Audit, printable
 from .python_layers import (
     BLOB,
     LIST,
@@ -71,7 +71,9 @@ def module_files(path, parts=None):
     """
     path = os.path.abspath(path)
     root = os.path.dirname(path)
-    levels = [node.level for node in imports_of(path) if isinstance(node, ast.ImportFrom)]
+    levels = [
+        node.level for node in imports_of(path) if isinstance(node, ast.ImportFrom)
+    ]
     if parts:
         up = len(parts) - 1
     else:
@@ -141,11 +143,15 @@ class Module:
         self.path = path
         self.stem = os.path.splitext(os.path.basename(path))[0]
         if os.path.isdir(path) or not path.endswith(".py"):
-            raise CommandError(f"{path}: expected a Python file, NAME.py, or a folder of them")
+            raise CommandError(
+                f"{path}: expected a Python file, NAME.py, or a folder of them"
+            )
         if not os.path.isfile(path):
             raise CommandError(f"{path}: there is no such file")
         if not self.stem.isidentifier():
-            raise CommandError(f"{path}: Python imports no module of that name: rename it")
+            raise CommandError(
+                f"{path}: Python imports no module of that name: rename it"
+            )
         try:
             self.root, files = module_files(path, parts)
             self.files = {inside: contents(file) for inside, file in files.items()}
@@ -160,7 +166,9 @@ class Module:
             if wrong:
                 raise CommandError(f"{path}:{wrong[0].line}: {wrong[0].text}")
         except Unparsable as problem:
-            raise CommandError(f"{path}:{problem.args[0]}: {problem.args[1]}") from problem
+            raise CommandError(
+                f"{path}:{problem.args[0]}: {problem.args[1]}"
+            ) from problem
         self.layers = [x for x in self.folder.layers if x.source.path == staged]
 
     def layer(self, wanted, of_net):
@@ -227,7 +235,9 @@ def count_of(layer, blobs):
     exact, indices, mentioned = [], [], False
     for function, names in layer.handed(*SIGNATURES):
         for node in nodes(function, ast.Compare, ast.Subscript, ast.Name):
-            if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+            if isinstance(node, ast.Compare) and isinstance(
+                node.ops[0], (ast.Eq, ast.NotEq)
+            ):
                 left, right = node.left, node.comparators[0]
                 for call, number in ((left, right), (right, left)):
                     if is_length(layer, function, call, blobs) and is_count(number):
@@ -246,7 +256,11 @@ def count_of(layer, blobs):
 
 
 def is_count(node):
-    return isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value < 64
+    return (
+        isinstance(node, ast.Constant)
+        and type(node.value) is int
+        and 0 <= node.value < 64
+    )
 
 
 def is_length(layer, function, node, blobs):
@@ -256,17 +270,48 @@ def is_length(layer, function, node, blobs):
     return bool(part) and part.level == LIST and part.blobs == blobs
 
 
-def names_in_source(layer, blobs, count):
-    """Return names for so many bottoms or tops: those of the variables that hold their data."""
-    found = {}
+def blob_of(layer, function, value):
+    """Return what a value is made of, as bottom[0].data.astype(int) is: blobs, index, astype's."""
+    cast = ""
+    while isinstance(value, (ast.Attribute, ast.Subscript, ast.Call)):
+        if isinstance(value, ast.Subscript) and is_count(value.slice):
+            part = layer.part(function, value.value)
+            if part and part.level == LIST:
+                return part.blobs, value.slice.value, cast
+        if isinstance(value, ast.Call):
+            if name_of(value.func) == "astype" and value.args:
+                argument = value.args[0]
+                cast = str(getattr(argument, "value", "")) + name_of(argument)
+            value = value.func
+        else:
+            value = value.value
+    return None, None, cast
+
+
+def held(layer, blobs):
+    """Return {index: name of the variable that holds its data}, and the indices cast to int."""
+    names, whole = {}, set()
     for function in layer.reach():
         for target, value in values(function):
-            part = layer.part(function, target) if value is not None else None
-            if part and part.blobs == blobs and part.level == "data":
-                index = [x.slice.value for x in nodes(value, ast.Subscript) if is_count(x.slice)]
-                name = getattr(target, "attr", getattr(target, "id", ""))
-                if len(index) == 1 and len(name) > 2 and BLOB_NAME.fullmatch(name):
-                    found.setdefault(index[0], name)
+            of, index, _ = blob_of(layer, function, value)
+            data = value is not None and "data" in attributes_of(value)
+            name = getattr(target, "attr", getattr(target, "id", ""))
+            if of == blobs and data and len(name) > 2 and BLOB_NAME.fullmatch(name):
+                names.setdefault(index, name)
+        for call in nodes(function, ast.Call):
+            of, index, cast = blob_of(layer, function, call)
+            if of == blobs and "int" in cast:
+                whole.add(index)
+    return names, whole
+
+
+def attributes_of(node):
+    return {x.attr for x in nodes(node, ast.Attribute)}
+
+
+def names_in_source(layer, blobs, count):
+    """Return names for so many bottoms or tops: those of the variables that hold their data."""
+    found, _ = held(layer, blobs)
     names = [found.get(i, f"{blobs}_{i}") for i in range(count)]
     many = Counter(names)
     return [x if many[x] == 1 else f"{blobs}_{i}" for i, x in enumerate(names)]
@@ -428,11 +473,17 @@ class Plan:
             self.say(SURE, "files", "with " + ", ".join(others))
         self.find_blobs()
         if len(found) > 1:
-            text = f"{len(found)} layers of the net are of this class; the first is taken"
+            text = (
+                f"{len(found)} layers of the net are of this class; the first is taken"
+            )
             self.say(GUESS, "net", text)
         weights = self.of_net.message.all("loss_weight") if self.of_net else []
         self.kind, why = kind_of(self.layer, self.bottoms, self.tops, weights)
-        self.say(SURE if any(weights) or not self.bottoms else GUESS, "kind", f"{self.kind}: {why}")
+        self.say(
+            SURE if any(weights) or not self.bottoms else GUESS,
+            "kind",
+            f"{self.kind}: {why}",
+        )
         self.find_params()
         self.find_shapes(options.shape)
         self.find_gradients()
@@ -491,16 +542,26 @@ class Plan:
             if shown:
                 self.say(SURE, "param_str", ", ".join(shown))
             if unknown:
-                self.say(GUESS, "param_str", f"in the net, not in the source: {', '.join(unknown)}")
+                self.say(
+                    GUESS,
+                    "param_str",
+                    f"in the net, not in the source: {', '.join(unknown)}",
+                )
             if not self.of_net:
                 self.param_str = write_params(self.layer, params)
-                open_keys = [x for x in self.keys if not defaults.get(x, "").startswith("=")]
+                open_keys = [
+                    x for x in self.keys if not defaults.get(x, "").startswith("=")
+                ]
                 open_keys += [x for x in self.keys if defaults.get(x) == "=..."]
                 if open_keys:
                     text = f"values to replace in the fragment: {', '.join(open_keys)}"
                     self.say(GUESS, "param_str", text)
         elif not self.of_net and self.reads_param_str():
-            self.say(GUESS, "param_str", "it is read, but not by keys: write it into the fragment")
+            self.say(
+                GUESS,
+                "param_str",
+                "it is read, but not by keys: write it into the fragment",
+            )
 
     def reads_param_str(self):
         return any(
@@ -518,6 +579,12 @@ class Plan:
             )
         caffe = self.caffe_shapes() if self.bottoms and self.of_net else None
         of_net = net_blobs.shapes(self.net, self.index) if self.of_net else {}
+        _, whole = held(self.layer, "bottom")
+        labels = {
+            x for i, x in enumerate(self.bottoms) if LABEL.search(x) or i in whole
+        }
+        labels |= net_blobs.labels(self.net) if self.of_net else set()
+        self.labels = [x for i, x in enumerate(self.bottoms) if x in labels and i]
         self.shapes = []
         for i, name in enumerate(self.bottoms):
             mark, why = SURE, "given"
@@ -526,34 +593,61 @@ class Plan:
                 shape, why = caffe[i], "Caffe"
             if shape is None and name in of_net:
                 shape, guessed = of_net[name]
-                mark, why = (GUESS, "the net, partly a guess") if guessed else (SURE, "the net")
+                mark, why = (
+                    (GUESS, "the net, partly a guess") if guessed else (SURE, "the net")
+                )
             if shape is None:
                 shape, mark, why = self.guess_shape(i), GUESS, "a guess"
                 if self.ask:
                     shape, why = self.ask(name, shape), "typed"
             self.shapes.append(tuple(shape))
-            self.say(mark, "shape", f"{name} {'x'.join(map(str, shape)) or 'one number'}: {why}")
+            self.say(
+                mark,
+                "shape",
+                f"{name} {'x'.join(map(str, shape)) or 'one number'}: {why}",
+            )
+        if self.labels:
+            self.say(
+                GUESS, "values", f"whole numbers from 0 on: {', '.join(self.labels)}"
+            )
 
     def guess_shape(self, i):
-        if i and LABEL.search(self.bottoms[i]):
+        if self.bottoms[i] in self.labels:
             return self.shapes[0][:1]
+        for function in self.layer.reach():
+            for node in nodes(
+                function, ast.Assign
+            ):  # n, c, h, w = bottom[0].data.shape
+                sizes = getattr(node.targets[0], "elts", [])
+                if getattr(node.value, "attr", "") == "shape" and 1 < len(sizes) < 6:
+                    if not any(isinstance(x, ast.Starred) for x in sizes):
+                        return (4, 3, 5, 6, 2)[: len(sizes)]
         spatial = {"height", "width", "channels"}
-        attributes = {x.attr for f in self.layer.reach() for x in nodes(f, ast.Attribute)}
+        attributes = {
+            x.attr for f in self.layer.reach() for x in nodes(f, ast.Attribute)
+        }
         indices = {
-            getattr(x.slice, "value", 0) for f in self.layer.reach() for x in nodes(f, ast.Subscript)
+            getattr(x.slice, "value", 0)
+            for f in self.layer.reach()
+            for x in nodes(f, ast.Subscript)
         }
         return (4, 3, 5, 6) if spatial & attributes or {2, 3} & indices else (4, 3)
 
     def caffe_shapes(self):
         """Return the shapes that real Caffe gives the bottoms, None where it cannot."""
-        if importlib.util.find_spec("caffe") is None or importlib.util.find_spec("numpy") is None:
+        if (
+            importlib.util.find_spec("caffe") is None
+            or importlib.util.find_spec("numpy") is None
+        ):
             return None
         from ..checks import engine, isolation, net_shapes
 
         class Bottoms:  # what net_shapes asks of a fragment
             python = self.of_net.message.get("python_param")
             bottoms = list(self.bottoms)
-            phase = int(any("TEST" in map(str, x.all("phase")) for _, x in self.of_net.rules))
+            phase = int(
+                any("TEST" in map(str, x.all("phase")) for _, x in self.of_net.rules)
+            )
 
         def load():
             caffe, missing = engine.find_caffe()
@@ -574,15 +668,18 @@ class Plan:
         message = self.of_net.message if self.of_net else prototxt.Message()
         self.flags = [prototxt.boolean(x) for x in message.all("propagate_down")]
         self.add_flags = False
-        labels = {x for x in self.bottoms if LABEL.search(x)}
-        labels |= net_blobs.labels(self.net, self.index) if self.of_net else set()
-        self.labels = [x for i, x in enumerate(self.bottoms) if x in labels and i]
         if len(self.flags) != len(self.bottoms):
-            learned = net_blobs.with_gradient(self.net, self.index) if self.of_net else set()
+            learned = (
+                net_blobs.with_gradient(self.net, self.index) if self.of_net else set()
+            )
             mark, why = SURE, "nothing learns above the others in the net"
             wanted = [x in learned for x in self.bottoms]
             if self.kind == "metric":
-                wanted, mark, why = [False] * len(self.bottoms), GUESS, "its backward does nothing"
+                wanted, mark, why = (
+                    [False] * len(self.bottoms),
+                    GUESS,
+                    "its backward does nothing",
+                )
             elif not any(wanted):
                 wanted = [x not in self.labels for x in self.bottoms]
                 mark, why = GUESS, "by their names"
@@ -595,7 +692,10 @@ class Plan:
 
     def answers(self):
         """Return the answers for cookiecutter."""
-        bottoms, tops = self.sanitized(self.bottoms, "bottom"), self.sanitized(self.tops, "top")
+        bottoms, tops = (
+            self.sanitized(self.bottoms, "bottom"),
+            self.sanitized(self.tops, "top"),
+        )
         tops = [f"{x[:60]}_out" if x in bottoms else x for x in tops]
         keys = [text for text, _ in self.keys.values() if text]
         if self.kind == "data":  # which has keys of its own, of other ranges
@@ -613,7 +713,9 @@ class Plan:
         many = Counter(names)
         return [
             x
-            if BLOB_NAME.fullmatch(x) and many[x] == 1 and not x.replace(".", "").isdigit()
+            if BLOB_NAME.fullmatch(x)
+            and many[x] == 1
+            and not x.replace(".", "").isdigit()
             else f"{blobs}_{i}"
             for i, x in enumerate(names)
         ]
@@ -624,7 +726,9 @@ class Plan:
             python = [("module", self.module.dotted), ("layer", self.layer.name)]
             python += [("param_str", self.param_str)] if self.param_str else []
             fields = [("name", self.name), ("type", "Python")]
-            fields += [("bottom", x) for x in self.bottoms] + [("top", x) for x in self.tops]
+            fields += [("bottom", x) for x in self.bottoms] + [
+                ("top", x) for x in self.tops
+            ]
             fields += [("loss_weight", 1)] if self.kind == "loss" else []
             fields += self.flag_fields()
             fields.append(("python_param", prototxt.Message(python)))
@@ -634,7 +738,9 @@ class Plan:
         lines = whole[start : self.of_net.end].splitlines()
         indent = len(lines[0]) - len(lines[0].lstrip())
         lines = [x[indent:] if not x[:indent].strip() else x for x in lines]
-        alone = r"\s*(bottom|top|propagate_down)\s*:\s*(\"[^\"]*\"|'[^']*'|\w+)\s*(#.*)?"
+        alone = (
+            r"\s*(bottom|top|propagate_down)\s*:\s*(\"[^\"]*\"|'[^']*'|\w+)\s*(#.*)?"
+        )
         at = [i for i, x in enumerate(lines) if re.fullmatch(alone, x)]
         fields = [x for x, _ in self.of_net.message.fields]
         blobs = sum(x in ("bottom", "top", "propagate_down") for x in fields)
@@ -647,7 +753,9 @@ class Plan:
                 lines = [x for x in lines if not re.match(r"\s*propagate_down\b", x)]
                 at = [i for i, x in enumerate(lines) if re.fullmatch(alone, x)]
             before = re.match(r"\s*", lines[at[-1]])[0]
-            added = [f"{before}propagate_down: {flag}" for _, flag in self.flag_fields()]
+            added = [
+                f"{before}propagate_down: {flag}" for _, flag in self.flag_fields()
+            ]
             lines[at[-1] + 1 : at[-1] + 1] = added
         return ("\n".join(lines) + "\n").encode("latin-1")
 
@@ -657,7 +765,9 @@ class Plan:
 
     def values(self):
         """Yield for each bottom the Python that makes it."""
-        learned = net_blobs.probabilities(self.net, self.index) if self.of_net else set()
+        learned = (
+            net_blobs.probabilities(self.net, self.index) if self.of_net else set()
+        )
         batch = Counter(shape[:1] for shape in self.shapes if shape).most_common(1)
         for name, shape in zip(self.bottoms, self.shapes):
             sizes = [str(n) for n in shape]
@@ -667,10 +777,9 @@ class Plan:
                 first = self.shapes[0]
                 apart = len(first) > 1 and first != shape and first[1] > 1
                 top = first[1] if apart else 2
-                yield f"rng.randint(0, {top}, ({''.join(x + ', ' for x in sizes).rstrip()}))"
+                yield f"rng.randint(0, {top}, {as_tuple(sizes)})"
             elif name in learned:
-                sizes = "".join(x + ", " for x in sizes).rstrip()
-                yield f"rng.uniform(0.1, 0.9, ({sizes}))"
+                yield f"rng.uniform(0.1, 0.9, {as_tuple(sizes)})"
             else:
                 yield f"rng.randn({', '.join(sizes)})"
 
@@ -687,7 +796,9 @@ class Plan:
         rows += [f"| top {i} | `{x}` |" for i, x in enumerate(self.tops)]
         keys = []
         for key, shown in self.layer.keys().items():
-            keys.append(f"| `{key}` | `{shown.strip('=: ')}` |" if shown else f"| `{key}` | |")
+            keys.append(
+                f"| `{key}` | `{shown.strip('=: ')}` |" if shown else f"| `{key}` | |"
+            )
         if keys:
             keys = ["", "| param_str key | default or type |", "|---|---|", *keys]
         about = README.format(
@@ -696,12 +807,18 @@ class Plan:
             module=self.module.inside.replace(os.sep, "/"),
             rows=printable("\n".join(rows + keys)),
         )
-        rest = re.search(r"^## Test\n.*?(?=^In a net|^## Origin|\Z)", generated, re.M | re.S)
+        rest = re.search(
+            r"^## Test\n.*?(?=^In a net|^## Origin|\Z)", generated, re.M | re.S
+        )
         rest = rest[0] if rest else ""
         rest = re.sub(r" and example/", "", rest)
         rest = re.sub(r"^    caffe train .*\n", "", rest, flags=re.M)
         end = f"## Origin\n\nAdopted by caffe-pylayer {__version__} from a module that was there.\n"
         return about + rest + end
+
+
+def as_tuple(sizes):
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
 TEST = '''\
@@ -779,7 +896,9 @@ def make_folder(plan, options):
         shutil.rmtree(os.path.join(made, "example"), ignore_errors=True)
         taken = [x for x in plan.module.files if os.path.lexists(os.path.join(made, x))]
         if taken:
-            raise CommandError(f"the layer imports {taken[0]}, which a layer's folder has already")
+            raise CommandError(
+                f"the layer imports {taken[0]}, which a layer's folder has already"
+            )
         written[f"{plan.name}.prototxt"] = plan.fragment()
         write_all(made, {**written, **plan.module.files})
         os.rename(made, folder)
@@ -799,7 +918,9 @@ def generate(template, answers, out):
         raise CommandError(f"{text} ({error})") from error
     try:
         with quiet():
-            return cookiecutter(template, no_input=True, extra_context=answers, output_dir=out)
+            return cookiecutter(
+                template, no_input=True, extra_context=answers, output_dir=out
+            )
     except ClickException as error:
         raise CommandError(error.format_message()) from error
     except (CookiecutterException, ValueError, UnicodeError) as error:
@@ -834,8 +955,17 @@ def judge(folder):
     audit = Audit(Folder(folder))
     for x in audit.findings:
         print(printable(f"  {x.path}:{x.line}: {x.code} {x.text}"))
-    print(f"audit: {len(audit.findings)} findings")
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    wrong = audit.count(WRONG)
+    print(f"audit: {len(audit.findings)} findings, {wrong} of them wrong in Caffe")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(
         command,
         cwd=folder,
@@ -849,7 +979,7 @@ def judge(folder):
         if line.startswith(("caffe: ", "FAILED ")):
             print("  " + printable(line))
     print("tests: " + printable(lines[-1] if lines else "no output"))
-    return not done.returncode and not audit.findings
+    return not done.returncode and not audit.count(WRONG)
 
 
 def adopt(path, options, net_path=None, ask=None):
@@ -872,7 +1002,9 @@ def typed(question):
     try:
         return input(question).strip()
     except EOFError as error:
-        raise CommandError("no answer: type --yes to take all without asking") from error
+        raise CommandError(
+            "no answer: type --yes to take all without asking"
+        ) from error
 
 
 def ask_shape(name, guess):
@@ -896,7 +1028,9 @@ def adopt_folder(options):
     """Adopt the layers under a folder, those that are asked for."""
     folder = Folder(os.path.normpath(options.path))
     if not folder.layers:
-        raise CommandError(f"{options.path}: there is no layer under it, a class of caffe.Layer")
+        raise CommandError(
+            f"{options.path}: there is no layer under it, a class of caffe.Layer"
+        )
     fine = True
     for layer in folder.layers:
         path = layer.source.path
@@ -905,7 +1039,9 @@ def adopt_folder(options):
         if os.path.isfile(os.path.join(home, "tests", f"test_{stem}.py")):
             continue  # a layer's folder already
         if not options.yes:
-            answer = typed(f"adopt {printable(layer.name)} of {printable(path)}? [y/n] ")
+            answer = typed(
+                f"adopt {printable(layer.name)} of {printable(path)}? [y/n] "
+            )
             if answer.lower() not in ("y", "yes"):
                 continue
         nets = [
@@ -925,13 +1061,20 @@ def adopt_folder(options):
 
 def main(parser, given):
     sys.stdout.reconfigure(errors="backslashreplace")
-    parser.add_argument("path", metavar="FILE.py", help="the layer's module, or a folder of them")
+    parser.add_argument(
+        "path", metavar="FILE.py", help="the layer's module, or a folder of them"
+    )
     parser.add_argument("--net", metavar="NET", help="a net that uses it")
     parser.add_argument(
-        "--class", dest="layer_class", metavar="CLASS", help="which, if several are in the file"
+        "--class",
+        dest="layer_class",
+        metavar="CLASS",
+        help="which, if several are in the file",
     )
     parser.add_argument("--name", help="of the layer's folder, if not the module's")
-    parser.add_argument("--out", metavar="DIR", default=".", help="where the folder is made")
+    parser.add_argument(
+        "--out", metavar="DIR", default=".", help="where the folder is made"
+    )
     parser.add_argument(
         "--shape",
         metavar="BLOB=N,N",
@@ -940,8 +1083,12 @@ def main(parser, given):
         help="the shape of a bottom, the batch first",
     )
     parser.add_argument("--template", help="another than this project's own")
-    parser.add_argument("--print", action="store_true", help="only the cookiecutter command")
-    parser.add_argument("--yes", action="store_true", help="ask nothing: take all, and guess")
+    parser.add_argument(
+        "--print", action="store_true", help="only the cookiecutter command"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nothing: take all, and guess"
+    )
     options = parser.parse_args(given)
     for field in ("path", "net", "out"):
         value = getattr(options, field)
@@ -951,7 +1098,9 @@ def main(parser, given):
         options.shape = {name: shape_of(text) for name, _, text in pairs}
     except ValueError:
         parser.error("expected --shape BLOB=N,N such as score=8,3,32,32")
-    ask = ask_shape if sys.stdin.isatty() and not (options.yes or options.print) else None
+    ask = (
+        ask_shape if sys.stdin.isatty() and not (options.yes or options.print) else None
+    )
     try:
         if os.path.isdir(options.path):
             if options.name or options.layer_class or options.shape:
@@ -959,4 +1108,6 @@ def main(parser, given):
             return int(not adopt_folder(options))
         return int(not adopt(options.path, options, options.net, ask))
     except (RecursionError, MemoryError) as error:
-        raise CommandError(f"{options.path}: is nested too deep to be read: split it") from error
+        raise CommandError(
+            f"{options.path}: is nested too deep to be read: split it"
+        ) from error

@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   caffe-pylayer trace net.prototxt --phase TEST
   caffe-pylayer splice net.prototxt --after conv1    shows what would change
   caffe-pylayer audit ~/caffe/python
+  caffe-pylayer adopt dice_loss.py --net train_val.prototxt
   mpirun -n 4 caffe-pylayer train solver.prototxt
   caffe-pylayer trace --help                         the options of a command
 

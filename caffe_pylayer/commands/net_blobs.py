@@ -116,7 +116,13 @@ def along(param, axis, name, default):
     short = {"kernel_size": "kernel"}.get(name, name)
     own = param.get("%s_%s" % (short, "hw"[axis - 2]))
     both = param.all(name)
-    return own if own is not None else both[min(axis - 2, len(both) - 1)] if both else default
+    return (
+        own
+        if own is not None
+        else both[min(axis - 2, len(both) - 1)]
+        if both
+        else default
+    )
 
 
 def of_data(layer, count):
@@ -154,7 +160,7 @@ def learns(layer):
     return layer.type in LEARN and not frozen
 
 
-def labels(net, end):
+def labels(net):
     """Return the blobs that hold labels: of a data layer, or of a loss or Accuracy."""
     found = set()
     for layer in net.layers:
