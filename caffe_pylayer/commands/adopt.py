@@ -1,4 +1,4 @@
-"""Make a layer's folder, with tests, around a Python layer that you have; its module stays as it is."""
+"""Make a folder with tests around a Python layer that you have; its module stays as it is."""
 
 import ast
 import contextlib

@@ -1,4 +1,4 @@
-"""caffe-pylayer adopt: twenty layers of the old style become folders whose tests run on both engines."""
+"""caffe-pylayer adopt: old layers become folders whose tests run on both engines."""
 
 import argparse
 import os
@@ -388,6 +388,16 @@ def test_a_folder_asks_for_each(tmp_path, monkeypatch):
     answers = iter(["n", "y"])
     monkeypatch.setattr("builtins.input", lambda question: next(answers))
     assert run(source, "--out", tmp_path)[1] == [tmp_path / "tabs"]
+
+
+def test_a_shape_that_nobody_knows_is_asked(monkeypatch):
+    answers = iter(["3,x", "0", "8,2", ""])
+    monkeypatch.setattr("builtins.input", lambda question: next(answers))
+    assert adopt.ask_shape("a", (4, 3)) == (8, 2)
+    assert adopt.ask_shape("a", (4, 3)) == (4, 3)
+    options = argparse.Namespace(layer_class=None, name=None, shape={})
+    plan = adopt.Plan(*words("tabs.py"), options, ask=lambda name, guess: (9, *guess))
+    assert plan.shapes == [(9, 4, 3)]
 
 
 # What a net says without Caffe
