@@ -28,7 +28,7 @@ class Fragment(object):
 
     `layer` is its prototxt.Message, `python` that of python_param; `bottoms` and `tops`
     are names, `wanted` says for each bottom whether it gets a gradient, `phase` is 0
-    for TRAIN and 1 for TEST, `params` the dict in param_str, be it JSON, Python or YAML.
+    for TRAIN and 1 for TEST, `params` the dict in param_str: JSON, Python or YAML.
     """
 
     def __init__(self, path):

@@ -100,7 +100,7 @@ def statements(path, seen):
 
 
 def simple(block):
-    """Yield the statements in a block and its blocks, not those that refuse something."""
+    """Yield the statements in a block and its blocks, not those that refuse."""
     if isinstance(block[-1], ast.Raise):
         return
     for node in block:
