@@ -16,6 +16,7 @@ PAGES = {
         "data",
         "gradient",
         "gradient.zh",
+        "adopt",
         "team",
         "audit",
         "train",

@@ -19,6 +19,7 @@ COMMANDS = (  # name, what it does, the oldest Python that runs it
         "list the Python layers under a folder, and what is wrong with them",
         (3, 8),
     ),
+    ("adopt", "make a folder with tests around a layer that you have", (3, 8)),
     ("train", "train as caffe train does, by mpirun in several processes", (2, 7)),
 )
 EXAMPLES = """examples:
@@ -28,6 +29,7 @@ EXAMPLES = """examples:
   caffe-pylayer splice net.prototxt --after conv1    shows what would change
   caffe-pylayer audit ~/caffe/python
   caffe-pylayer train solver.prototxt                mpirun -n 4 before it: four processes
+  caffe-pylayer adopt dice_loss.py --net train_val.prototxt
   caffe-pylayer trace --help                         the options of a command
 
 Not installed? python3 CLONE/caffe_pylayer COMMAND is the same.

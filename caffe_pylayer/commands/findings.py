@@ -131,6 +131,8 @@ def has_tests(layer):
     for path, test in layer.folder.tests.items():
         if test is None:
             unknown = True
+        elif test.has_test and is_of_its_fragment(layer, path):
+            return []
         elif names & test:
             if is_about(layer, path, test) or not any(
                 is_about(x, path, test) for x in others
@@ -144,6 +146,18 @@ def has_tests(layer):
         return QUESTION
     text = "no test_*.py here names it: generate a layer, paste this over its stub, run its tests"
     return [layer.finding(None, layer.node, text)]
+
+
+def is_of_its_fragment(layer, path):
+    """Whether a test is the tests/test_NAME.py beside a NAME.prototxt of the layer."""
+    folder, file = os.path.split(path)
+    name = os.path.splitext(file)[0][len("test_") :]
+    fragment = os.path.join(os.path.dirname(folder), name + ".prototxt")
+    return any(
+        (os.path.normpath(x.path), x.layer) == (os.path.normpath(fragment), layer.name)
+        and x.module.split(".")[-1] == layer.source.module[-1]
+        for x in layer.folder.fragments
+    )
 
 
 def is_called(layer, path):

@@ -398,8 +398,8 @@ class Layer:
                 if isinstance(node, ast.Call) and name_of(node.func) in ("get", "pop"):
                     of = getattr(node.func, "value", None)
                     key, value = [*node.args, None, None][:2]
-                parsed = isinstance(of, ast.Call) and "param_str" in words(of)
-                if is_text(key) and (words_of(of) in whole or parsed):
+                call = isinstance(of, (ast.Call, ast.BoolOp)) and words(of) & whole
+                if is_text(key) and (words_of(of) in whole or call):
                     if found.get(key.value, "") == "":
                         found[key.value] = default(value)
         return found

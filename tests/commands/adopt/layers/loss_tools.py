@@ -1,0 +1,2 @@
+def need(blobs, count):
+    assert len(blobs) == count
