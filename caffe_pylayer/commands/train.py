@@ -73,7 +73,9 @@ def parse_arguments(parser, given):
         "--gpu",
         "-gpu",
         metavar="IDS",
-        help="devices of a machine, as 0,1, which its processes share out",
+        nargs="?",
+        const="all",
+        help="each process takes a device of its machine, of all or of these, as 0,1",
     )
     arguments = parser.parse_args(given)
     if (arguments.file is None) == (arguments.solver is None):
@@ -261,11 +263,14 @@ class Run(object):
             if "libcublas" not in libraries.read():
                 text = "%s needs a Caffe with CUDA, and this one has none: write solver_mode: CPU"
                 raise CommandError(text % mode)
+        device = self.ranks.local
         try:
-            ids = [int(text) for text in ids.split(",")]
+            if ids != "all":
+                ids = [int(text) for text in ids.split(",")]
+                device = ids[device % len(ids)]
         except ValueError:
             raise CommandError("expected --gpu as in 0,1, got %s" % ids)
-        self.caffe.set_device(ids[self.ranks.local % len(ids)])
+        self.caffe.set_device(device)
         self.caffe.set_mode_gpu()
 
     def load(self):

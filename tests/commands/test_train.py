@@ -472,6 +472,7 @@ def test_bad_input_is_one_line(run, solver, place):
         ),
         (["gpu.solver"], 1, f"solver_mode GPU, which is the default, {gpu}"),
         (["-solver", file, "-gpu", "0"], 1, f"--gpu 0 {gpu}"),
+        ([file, "--gpu"], 1, f"--gpu all {gpu}"),
     ]
     given = json.dumps([case[0] for case in cases])
     done = run("python3", "-B", "-c", MANY, PROJECT, given)
