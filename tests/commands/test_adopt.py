@@ -303,7 +303,7 @@ def test_a_file_that_is_no_layer_is_one_line(tmp_path, name):
     [
         (b"", "expected a net"),
         (b"layer { name: 'x' }", "no layer { } of it has module"),
-        (b"\x08\x01\xff", "expected a name"),
+        (b"\x08\x01\xff", "got binary, as a caffemodel"),
         (b"layer {", "expected"),
     ],
 )
