@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -13,6 +14,8 @@ from cookiecutter.main import cookiecutter
 from support import python27
 from support.project import PROJECT
 
+# In the background of a shell SIGINT is ignored, also by all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Modules all of whose tests are slow; others say so at the test.
 SLOW = """
     test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples
