@@ -100,7 +100,11 @@ def test_the_identity_changes_no_digit_of_the_losses(digits, folder, train, tmp_
     by_hand = Path(shutil.copytree(digits, tmp_path / "by_hand"))
     split_by_hand(by_hand)
     done = splice(folder, "--split", "loss")
-    assert done == "train_val.prototxt: my_layer between Softmax and loss\n"
+    assert done == (
+        "train_val.prototxt: my_layer between Softmax and loss\n"
+        "train_val.prototxt: output_2 is (?, 10), make_bottoms makes (2, 3, 4): test the layer "
+        "with --bottoms-from=train_val.prototxt\n"
+    )
     with_layer = train(folder)
     assert with_layer == train(by_hand, TRAIN)
     unsplit = train(digits, TRAIN)
