@@ -44,6 +44,7 @@ proof: $(VENV)/test
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
 		tests/generated/proof_param_str.py tests/commands/proof_damaged_nets.py
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any
+	FUZZ=1000 $(PYTEST) -n auto -v tests/commands/test_splice_fuzz.py
 
 bench: $(VENV)/test
 	CAFFE_ALSO=python3-torch scripts/with-caffe --setup

@@ -1,6 +1,7 @@
 """splice on random nets in random spelling, judged by the protobuf of Caffe."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PARAMS = [
     "param { lr_mult: 1. } ; param { lr_mult: 2.5f },",
     "loss_weight: 0.5",
 ]
+EXAMPLES = int(os.environ.get("FUZZ", 120))  # `make proof` takes more
 settings.register_profile(
     "net", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -143,13 +145,13 @@ def check(meaning, text, fragment, blobs):
     assert meaning(text, after.encode("latin-1").decode(), blobs, "my_layer") is None
 
 
-@settings(settings.get_profile("net"), max_examples=300)
+@settings(settings.get_profile("net"), max_examples=EXAMPLES)
 @given(nets(), st.sampled_from(BLOBS))
 def test_random_nets(meaning, text, blob):
     check(meaning, text, FRAGMENTS[0], [blob])
 
 
-@settings(settings.get_profile("net"), max_examples=500)
+@settings(settings.get_profile("net"), max_examples=EXAMPLES)
 @given(nets(names=BLOBS[:3], least=4), st.permutations(BLOBS[:3]))
 def test_two_bottoms(meaning, text, blobs):
     """Which are not both there in each phase."""
@@ -157,7 +159,7 @@ def test_two_bottoms(meaning, text, blobs):
 
 
 @pytest.mark.slow
-@settings(settings.get_profile("net"), max_examples=400)
+@settings(settings.get_profile("net"), max_examples=EXAMPLES)
 @given(nets(["ReLU", "SoftmaxWithLoss"]), st.data())
 def test_several_layers_out_in_any_order(text, data):
     """One that cannot go yet names the one that has to go first."""

@@ -57,10 +57,15 @@ FORMATTERS = [
 
 @pytest.fixture(scope="module")
 def layers(bake, tmp_path_factory):
+    """Layers of all sorts; the checks are copied into the first, they are the same in all."""
     out = tmp_path_factory.mktemp("layers")
     return {
-        name: bake(out=out, layer_name=name, **answers)
-        for name, answers in LAYERS.items()
+        name: bake(
+            out=out,
+            layer_name=name,
+            **{"checks": "installed" if i else "copied", **answers},
+        )
+        for i, (name, answers) in enumerate(LAYERS.items())
     }
 
 
@@ -96,6 +101,11 @@ def test_files(layers, name):
     folder = layers[name]
     found = [str(path.relative_to(folder)) for path in own(folder)]
     assert found == sorted(file.replace("NAME", name) for file in AUTHORS)
+    assert (folder / "tests" / "harness").exists() == (name == next(iter(LAYERS)))
+
+
+def test_copied_checks_are_the_package_s(layers):
+    folder = next(iter(layers.values()))
     copied = {
         path.name: path.read_bytes()
         for path in (folder / "tests" / "harness").iterdir()
@@ -234,4 +244,4 @@ def test_everything_compiles_on_the_pythons_of_caffe(layers, with_caffe, tmp_pat
     for python, version in (("python2.7", "(2, 7)"), ("python3", "(3, ")):
         result = with_caffe(tmp_path, python, script.name, *sources)
         assert result.returncode == 0, result.stderr
-        assert version in result.stdout and len(sources) > 10 * len(LAYERS)
+        assert version in result.stdout and len(sources) > 15 + 2 * len(LAYERS)
