@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from cookiecutter.main import cookiecutter
 
 from support.project import PROJECT
 from support.tools import need
@@ -231,16 +232,21 @@ def test_what_git_python_and_training_leave_does_no_harm(containers, layer, tmp_
     assert re.search(PASSED, result.stdout), result.stdout
 
 
-def test_installed_checks_come_from_the_package(containers, bake, tmp_path):
-    """CAFFE_PYLAYER is our repository unless it is said; here a wheel of what is here."""
-    source = tmp_path / "source"
-    shutil.copytree(PROJECT / "caffe_pylayer", source / "caffe_pylayer")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of the package as it is here."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(PROJECT / "caffe_pylayer", folder / "source" / "caffe_pylayer")
     for file in ("pyproject.toml", "README.md"):
-        shutil.copy(PROJECT / file, source)
+        shutil.copy(PROJECT / file, folder / "source")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
-    subprocess.run([*build, "-w", tmp_path / "wheel", source], check=True)
-    [wheel] = (tmp_path / "wheel").glob("caffe_pylayer-*.whl")
+    subprocess.run([*build, "-w", folder / "made", folder / "source"], check=True)
+    [wheel] = (folder / "made").glob("caffe_pylayer-*.whl")
+    return wheel
 
+
+def test_installed_checks_come_from_the_package(containers, bake, wheel):
+    """CAFFE_PYLAYER is our repository unless it is said; here a wheel of what is here."""
     layer = bake(layer_name="my_layer", checks="installed")
     assert not list(layer.rglob("conftest.py"))
     containers.build(
@@ -253,6 +259,43 @@ def test_installed_checks_come_from_the_package(containers, bake, tmp_path):
     assert result.returncode == 0, result.stdout
     assert "caffe: real Caffe 1.0.0" in result.stdout
     assert re.search(PASSED, result.stdout), result.stdout
+
+
+def test_a_team_tests_all_its_layers_in_one_image(
+    containers, bake, wheel, config_file, tmp_path
+):
+    """What `make image` does, and with it the workflow; the pinned package is a wheel here."""
+    options = dict(
+        no_input=True, output_dir=str(tmp_path), config_file=str(config_file)
+    )
+    team = Path(cookiecutter(str(PROJECT), directory="team", **options))
+    for kind in ("loss", "data"):
+        bake(
+            out=team / "layers",
+            layer_name=f"a_{kind}",
+            layer_kind=kind,
+            checks="installed",
+        )
+    pinned = team / "pyproject.toml"
+    text, count = re.subn(
+        'git[+]https:.*(?=",)', f"file:///wheel/{wheel.name}", pinned.read_text()
+    )
+    assert count == 1
+    pinned.write_text(text)
+    steps = (team / "Makefile").read_text().split("\nimage:\n")[1].splitlines()
+    assert [step.strip().replace(team.name, "team") for step in steps] == [
+        "docker build -t team .",
+        "docker run --rm team",
+        "docker run --rm team caffe-pylayer audit layers",
+    ]
+    containers.build(team, "team", f"--volume={wheel.parent}:/wheel:ro")
+    result = containers.run("team")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "caffe: real Caffe 1.0.0" in result.stdout
+    assert "a_loss" in result.stdout and "a_data" in result.stdout
+    assert re.search(PASSED, result.stdout), result.stdout
+    result = containers.run("team", "caffe-pylayer", "audit", "layers")
+    assert result.returncode == 0 and "2 layers, 0 findings" in result.stdout
 
 
 @pytest.mark.parametrize("checks, most", [("copied", 17), ("installed", 19)])
