@@ -43,7 +43,7 @@ test-fast: $(VENV)/test
 proof: $(VENV)/test
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
-		tests/generated/proof_param_str.py tests/commands/proof_damaged_nets.py
+		tests/generated/proof_param_str.py tests/generated/proof_signals.py tests/commands/proof_damaged_nets.py
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any
 	FUZZ=1000 $(PYTEST) -n auto -v tests/commands/test_splice_fuzz.py
 
