@@ -8,6 +8,7 @@
 # make audit  a table over all Python layers under a folder, then what is wrong: DIR=folder
 # make docs   the README and the guides as a site with search, in site/
 # make kinds  writes the prompt for the kinds into cookiecutter.json, after a change of the table
+# make owner  after a move: NAME is whose repository on GitHub this is, in all files
 # make lint   ruff over the project and over what it generates
 # make clean  removes what the others have set up in this folder
 
@@ -21,7 +22,7 @@ TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcs
 ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),$(name)))
 
-.PHONY: help new test test-fast proof bench audit docs kinds lint clean
+.PHONY: help new test test-fast proof bench audit docs kinds owner lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -42,7 +43,7 @@ test-fast: $(VENV)/test
 proof: $(VENV)/test
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
-		tests/generated/proof_param_str.py tests/commands/proof_damaged_nets.py
+		tests/generated/proof_param_str.py tests/generated/proof_signals.py tests/commands/proof_damaged_nets.py
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any
 	FUZZ=1000 $(PYTEST) -n auto -v tests/commands/test_splice_fuzz.py
 
@@ -58,6 +59,9 @@ docs: $(VENV)/docs
 
 kinds: $(VENV)/new
 	$(VENV)/bin/python scripts/kinds
+
+owner:
+	@python3 scripts/owner "$(NAME)"
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .

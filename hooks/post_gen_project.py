@@ -49,6 +49,17 @@ def remove(folder):
         shutil.rmtree(folder)
 
 
+def make_writable():
+    """Let the owner write each file; cookiecutter takes the modes of a read-only template over."""
+    if os.stat(os.path.join(PACKAGE, "__init__.py")).st_mode & 0o200:
+        return
+    for folder, _, files in os.walk("."):
+        for name in files:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                os.chmod(path, os.stat(path).st_mode | 0o200)
+
+
 def final_folder():
     """Return the folder where the layer will be, or None where nobody is to go to."""
     out = os.path.dirname(os.getcwd())
@@ -92,6 +103,7 @@ if COPIED:
         copy_checks()
     except OSError as error:
         sys.exit(f"cannot copy the checks: {error}")
+make_writable()
 # A zip does not keep the x.
 os.chmod("activate.sh", os.stat("activate.sh").st_mode | 0o111)
 destination = final_folder()

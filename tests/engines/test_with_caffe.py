@@ -7,6 +7,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.project import PROJECT
+from support.tools import need
 
 SCRIPT = PROJECT / "scripts" / "with-caffe"
 
@@ -29,7 +31,18 @@ REAL_TOOLS = [
     "mv",
     "readlink",
 ]
-REAL_TOOLS += ["rm", "sed", "sh", "sleep", "tail", "tar", "touch", "true"]
+REAL_TOOLS += [
+    "grep",
+    "head",
+    "rm",
+    "sed",
+    "sh",
+    "sleep",
+    "tail",
+    "tar",
+    "touch",
+    "true",
+]
 
 REAL_CAFFE = {
     "__init__.py": "from caffe._caffe import Layer, Net\n__version__ = '1.0.0'\n",
@@ -62,6 +75,14 @@ FAILING_MMDEBSTRAP = """
 echo "I: downloading packages with apt..." >&2
 echo "E: the mirror is on fire" >&2
 exit 25
+"""
+
+GONE = """
+case "$*" in *//archive.debian.invalid*) ;; *)
+    echo "Err:2 http://deb.debian.invalid/debian bullseye Release" >&2
+    echo "  404  Not Found" >&2
+    exit 25
+esac
 """
 
 
@@ -333,6 +354,55 @@ def test_a_failed_build_shows_the_log_and_leaves_no_root(machine):
 
     machine.tool("mmdebstrap", MMDEBSTRAP)
     assert machine.run(*PRINT_VERSION).stdout == "1.0.0\n"
+
+
+@pytest.mark.parametrize("mirror", ["", "http://ftp.xy.debian.invalid/debian"])
+def test_what_has_left_the_mirror_comes_from_the_archive(machine, mirror):
+    machine.tool("mmdebstrap", GONE + MMDEBSTRAP)
+    result = machine.run(*PRINT_VERSION, CAFFE_DEBIAN_MIRROR=mirror)
+    assert result.stdout == "1.0.0\n", result.stderr
+    assert "archive, http://archive.debian.invalid/debian\n" in result.stderr
+    assert len(machine.called("mmdebstrap")) == 1  # the first did not come so far
+
+
+def test_a_mirror_of_ones_own_has_no_archive(machine):
+    machine.tool("mmdebstrap", GONE.replace("deb.debian", "mirror.own"))
+    result = machine.run("true")
+    assert_refused(result, "404  Not Found", "mmdebstrap could not make")
+    assert "archive" not in result.stderr
+
+
+def test_a_mirror_that_never_answers_names_the_variable(tmp_path):
+    """For real, up to apt: it gives up after 20 seconds."""
+    need("bwrap")
+    need("mmdebstrap")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/debian"
+        environment = {"CAFFE_DEBIAN_MIRROR": url, "XDG_CACHE_HOME": str(tmp_path)}
+        begin = time.monotonic()
+        result = subprocess.run(
+            [SCRIPT, "--setup"],
+            env={
+                **os.environ,
+                "CAFFE_PYTHON": "false",
+                "CAFFE_ROOT": "",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+        )
+    assert_refused(result, "does not answer (CAFFE_DEBIAN_MIRROR=URL names another)")
+    assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("args", [["--setup"], PRINT_VERSION])
+def test_a_damaged_root_is_named_for_deletion(machine, args):
+    machine.run("--setup")
+    [root] = machine.roots()
+    (machine.cache / root / "usr" / "caffe" / "caffe" / "_caffe.py").unlink()
+    result = machine.run(*args)
+    assert result.returncode == 3
+    assert f"Caffe fails in {machine.cache}/{root}: delete that folder" in result.stderr
 
 
 @pytest.mark.parametrize("user", [0, 1000])

@@ -314,12 +314,30 @@ def test_debian_mirror_is_the_only_one_asked(containers, layer, mirror):
     build = containers.build(layer, "none", "--http-proxy=false", argument, check=False)
     assert build.returncode != 0
     assert f"'{url} bullseye Release' does not have a Release file" in build.stderr
-    assert {
-        path.removesuffix("InRelease").removesuffix("Release") for path in asked
-    } == {
+    assert asked_folders(asked) - {"/old/debian/dists/bullseye-updates/"} == {
         "/old/debian/dists/bullseye/",
         "/old/debian-security/dists/bullseye-security/",
     }
+
+
+def asked_folders(asked):
+    """Where a Release was asked for."""
+    return {path.removesuffix("InRelease").removesuffix("Release") for path in asked}
+
+
+def test_what_has_left_debians_mirror_is_asked_of_the_archive(
+    containers, layer, mirror
+):
+    proxy = "--build-arg=http_proxy=" + mirror[0].removesuffix("/old/debian")
+    argument = "--build-arg=DEBIAN_MIRROR=http://deb.debian.invalid/debian"
+    build = containers.build(layer, "none", proxy, argument, check=False)
+    assert build.returncode != 0
+    assert "Trying Debian's archive" in build.stdout
+    folders = asked_folders(mirror[1])
+    for name in ("deb", "archive"):
+        assert f"http://{name}.debian.invalid/debian/dists/bullseye/" in folders
+        security = "debian-security/dists/bullseye-security/"
+        assert f"http://{name}.debian.invalid/{security}" in folders
 
 
 def test_is_small(containers, image):

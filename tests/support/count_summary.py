@@ -10,6 +10,7 @@ TABLES = {
     "layers": "layers of drawn answers that work / drawn",
     "param_str": "param_str refused with a ValueError / given, the rest taken",
     "mistakes": "mistakes found / planted, on both engines",
+    "signals": "whole layers or nothing left / signals sent into make new, by what came of it",
     "alarms": "false alarms / seeds, on both engines",
 }
 
