@@ -49,7 +49,7 @@ PEERS = {  # Caffe's C++ layer of the same job
     "shape { dim: BATCH } data_filler { type: 'gaussian' } data_filler { type: 'gaussian' } }",
 }
 FEWER_FORWARDS = 100  # the targets
-GENERATION = 1.3
+GENERATION = 1.25
 LARGE = 1.1
 SMALL = 15e-6
 
