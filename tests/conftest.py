@@ -18,7 +18,7 @@ from support.project import PROJECT
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Modules all of whose tests are slow; others say so at the test.
 SLOW = """
-    test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples
+    test_adopt test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples
     test_gradient_plot test_make_new test_many test_most test_new_kind test_old_cookiecutter
     test_own_options test_pasted test_side_by_side test_splice test_team test_train
 """.split()

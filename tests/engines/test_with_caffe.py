@@ -372,6 +372,7 @@ def test_a_mirror_of_ones_own_has_no_archive(machine):
     assert "archive" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_mirror_that_never_answers_names_the_variable(tmp_path):
     """For real, up to apt: it gives up after 20 seconds."""
     need("bwrap")
