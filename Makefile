@@ -15,11 +15,13 @@
 OUT = layers
 ARGS =
 VENV = .venv
+# Tests wait for programs as much as they compute: a worker more than there are cores.
+WORKERS = $(shell expr $$(nproc) + 1)
 PYTEST = $(VENV)/bin/python -m pytest
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
 # What is set on make's command line and is not of this file; make exports it to the shell.
-ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS,$(.VARIABLES)),\
+ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS WORKERS,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),$(name)))
 
 .PHONY: help new test test-fast proof bench audit docs kinds owner lint clean
@@ -35,7 +37,7 @@ test: $(VENV)/test
 		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || \
 		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
-	$(PYTEST) -n auto --dist loadfile -p tests.support.count_summary
+	$(PYTEST) -n $(WORKERS) --dist loadfile -p tests.support.count_summary
 
 test-fast: $(VENV)/test
 	$(PYTEST) -n auto --dist loadfile -m "not caffe and not slow"
