@@ -15,12 +15,12 @@
 OUT = layers
 ARGS =
 VENV = .venv
-# Tests wait for programs as much as they compute: a worker more than there are cores.
+## Tests wait for programs as much as they compute: a worker more than there are cores.
 WORKERS = $(shell expr $$(nproc) + 1)
 PYTEST = $(VENV)/bin/python -m pytest
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
-# What is set on make's command line and is not of this file; make exports it to the shell.
+## What is set on make's command line and is not of this file; make exports it to the shell.
 ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS WORKERS,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),$(name)))
 
