@@ -18,7 +18,7 @@ from collections import Counter
 
 from .. import __version__
 from ..checks import prototxt
-from . import CommandError, net_blobs, net_text
+from . import CommandError, net_blobs, net_text, shapes
 from .audit import WRONG, Audit, printable
 from .python_layers import (
     BLOB,
@@ -578,7 +578,7 @@ class Plan:
                 f"--shape {wrong[0]}: there is no such bottom: {', '.join(self.bottoms)}"
             )
         caffe = self.caffe_shapes() if self.bottoms and self.of_net else None
-        of_net = net_blobs.shapes(self.net, self.index) if self.of_net else {}
+        of_net = shapes.with_guesses(self.net, self.index) if self.of_net else {}
         _, whole = held(self.layer, "bottom")
         labels = {
             x for i, x in enumerate(self.bottoms) if LABEL.search(x) or i in whole
@@ -1019,7 +1019,7 @@ def ask_shape(name, guess):
 
 def shape_of(text):
     shape = tuple(int(part) for part in text.split(","))
-    if not net_blobs.is_shape(shape) or math.prod(shape) > 10**8:
+    if not shapes.is_shape(shape) or math.prod(shape) > 10**8:
         raise ValueError(text)
     return shape
 

@@ -3,7 +3,11 @@
 A shape is a list of numbers, with None for one that is not known; None is a shape not known at all.
 """
 
-from ..checks.prototxt import Message
+import collections
+
+from ..checks.prototxt import Message, boolean
+
+Blob = collections.namedtuple("Blob", "shape guessed")
 
 # Layers whose tops have the shape of their first bottom.
 SAME = (
@@ -11,16 +15,27 @@ SAME = (
     "Threshold Softmax Split Eltwise"
 ).split()
 IMAGES = [None] * 4  # samples, channels, height, width
+GUESSES = [None, 3, 32, 32]  # for images that only their file knows
+# Layers that read images from files, and the field with their batch_size.
+FILES = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "WindowData": "window_data_param",
+    "HDF5Data": "hdf5_data_param",
+}
 
 
-def of_blobs(net, state, end=None):
-    """Return the shape of each blob, before the layer of index `end`, in a net of that state."""
+def of_blobs(net, state, end=None, guess=False):
+    """Return the shape of each blob, before the layer of index `end`, in a net of that state.
+
+    Without a state all layers count. `guess` takes GUESSES for what only files know.
+    """
     found = _of_inputs(net)
-    for i, layer in net.active(state):
+    for i, layer in net.active(state) if state else enumerate(net.layers):
         if end is not None and i >= end:
             break
         bottoms = [found.get(bottom.value) for bottom in layer.bottoms]
-        given = _of_tops(layer, bottoms)
+        given = _of_tops(layer, bottoms, guess)
         for j, top in enumerate(layer.tops):
             found[top.value] = given[min(j, len(given) - 1)] if given else None
     return found
@@ -51,7 +66,7 @@ def _of_inputs(net):
     return {blob: shape for blob, shape in zip(net.inputs, given)}
 
 
-def _of_tops(layer, bottoms):
+def _of_tops(layer, bottoms, guess):
     """Return the shapes of a layer's tops; the last is also that of all further ones."""
     first = bottoms[0] if bottoms else None
     if layer.type in SAME:
@@ -59,7 +74,36 @@ def _of_tops(layer, bottoms):
     if layer.type.endswith("Loss") or layer.type == "Accuracy":
         return [[], None]
     rule = RULES.get(layer.type)
-    return rule(layer.message, first, bottoms) if rule else [None]
+    given = rule(layer.message, first, bottoms) if rule else [None]
+    if layer.type in FILES:
+        images = given[0]
+        if guess:
+            pairs = zip(images, GUESSES)
+            given[0] = [other if size is None else size for size, other in pairs]
+        elif None in images[2:]:
+            given[0] = None
+    return given
+
+
+def with_guesses(net, end):
+    """Return {blob: Blob} of those known whole; `guessed` if a part is a guess."""
+    found, guessed = of_blobs(net, None, end, True), set()
+    for layer in net.layers[:end]:
+        tops = [top.value for top in layer.tops]
+        if layer.type in FILES:
+            guessed.update(tops[:1])
+        elif guessed.intersection(bottom.value for bottom in layer.bottoms):
+            guessed.update(tops)
+    return {
+        name: Blob(tuple(shape), name in guessed)
+        for name, shape in found.items()
+        if shape and is_shape(shape)
+    }
+
+
+def is_shape(shape):
+    """Whether Caffe can have a blob of that shape."""
+    return len(shape) <= 32 and all(type(n) is int and 0 < n < 2**31 for n in shape)
 
 
 def _convolution(message, first, _):
@@ -73,7 +117,7 @@ def _convolution(message, first, _):
 
 def _pooling(message, first, _):
     param = _param(message, "pooling_param")
-    if str(param.get("global_pooling")) == "true":
+    if boolean(param.get("global_pooling", False)):
         return [(first or IMAGES)[:2] + [1, 1]]
     if not first or len(first) != 4 or None in first[2:]:
         return [None]
@@ -120,15 +164,16 @@ def _inner_product(message, first, _):
     axis = _number(param, "axis", 1)
     before = [None] if first is None and axis == 1 else first
     count = _number(param, "num_output")
-    if None in (before, axis, count) or not 0 <= axis <= len(before):
+    if None in (before, axis, count) or not -len(before) <= axis <= len(before):
         return [None]
     return [before[:axis] + [count]]
 
 
 def _concat(message, first, bottoms):
     axis = _number(_param(message, "concat_param"), "axis", 1)
-    if not first or axis is None or not 0 <= axis < len(first):
+    if not first or axis is None or not -len(first) <= axis < len(first):
         return [None]
+    axis %= len(first)
     sizes = [shape[axis] if len(shape or ()) > axis else None for shape in bottoms]
     total = None if None in sizes else sum(sizes)
     return [first[:axis] + [total] + first[axis + 1 :]]
@@ -169,18 +214,23 @@ def _given(field):
 
 
 def _samples(field):
-    """Return the rule of a layer that reads images and a label for each."""
+    """Return the rule of a layer that reads images from files, and a label for each."""
 
     def rule(message, first, _):
         param = _param(message, field)
-        count = _number(param, "batch_size")
         crop = _number(_param(message, "transform_param"), "crop_size")
-        sizes = [_number(param, name) for name in ("channels", "height", "width")]
-        sizes = sizes[:1] + ([crop, crop] if crop else sizes[1:])
-        images = None if None in sizes[1:] else [count] + sizes
-        return [images, [count]]
+        crop = crop or _number(param, "crop_size") or None
+        count = _number(param, "batch_size")
+        return [[count, None, crop, crop], [count]]
 
     return rule
+
+
+def _memory_data(message, first, _):
+    param = _param(message, "memory_data_param")
+    names = ("batch_size", "channels", "height", "width")
+    images = [_number(param, name) for name in names]
+    return [None if None in images[2:] else images, images[:1]]
 
 
 RULES = {
@@ -194,12 +244,11 @@ RULES = {
     "Input": _given("input_param"),
     "Parameter": _given("parameter_param"),
     "DummyData": _given("dummy_data_param"),
-    "Data": _samples("data_param"),
-    "ImageData": _samples("image_data_param"),
-    "MemoryData": _samples("memory_data_param"),
+    "MemoryData": _memory_data,
     "Im2col": lambda *_: [IMAGES],
     "Crop": lambda *_: [IMAGES],
 }
+RULES.update((kind, _samples(field)) for kind, field in FILES.items())
 
 
 def _product(sizes):

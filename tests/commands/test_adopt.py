@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from caffe_pylayer.checks import prototxt
-from caffe_pylayer.commands import CommandError, adopt, net_blobs, net_text
+from caffe_pylayer.commands import CommandError, adopt, net_text, shapes
 from caffe_pylayer.commands.audit import Audit
 from caffe_pylayer.commands.python_layers import Folder
 from support.commands import caffe_pylayer
@@ -432,7 +432,7 @@ layer { name: "k" type: "Concat" bottom: "i" bottom: "d" top: "k" }
     done = with_caffe(tmp_path, "python3", "-c", code, GLOG_minloglevel="3")
     assert done.returncode == 0, done.stderr
     parsed = net_text.Net(net, str(path))
-    found = net_blobs.shapes(parsed, len(parsed.layers))
+    found = shapes.with_guesses(parsed, len(parsed.layers))
     assert {name: blob.shape for name, blob in found.items()} == eval(done.stdout)
     assert not any(blob.guessed for blob in found.values())
 
