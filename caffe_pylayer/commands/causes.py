@@ -199,7 +199,7 @@ CAUSES = (
         True,
     ),
     (
-        r"PythonLayer is not implemented in Multi-GPU training",
+        r"PythonLayer (is not implemented in|does not support CLI) Multi-GPU",
         "one process for each GPU: caffe-pylayer train (see its --help)",
         True,
     ),

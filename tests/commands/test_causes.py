@@ -46,6 +46,11 @@ RECORDED = {  # error, log, and what the fix says
         "",
         "caffe-pylayer train",
     ),
+    "multi GPU of Caffe 1.0": (
+        "Check failed: PythonLayer does not support CLI Multi-GPU, use train.py",
+        "",
+        "caffe-pylayer train",
+    ),
     "type": (
         "Unknown layer type: Convolutoin (known types: BNLL, Convolution)",
         "",
