@@ -16,8 +16,8 @@ import importlib
 import io
 import os
 import sys
-import tempfile
 
+from .checks import net as layer_net
 from .checks import standin
 from .checks.prototxt import Message, parse
 
@@ -136,25 +136,18 @@ class PythonLayer:
     def _net(self, shapes):
         """Return a net of the stand-in: inputs of these shapes, and the layer."""
         inputs = dict(zip(self.bottoms, shapes))
-        dims = [Message([("dim", size) for size in shape]) for shape in inputs.values()]
-        param = [
-            ("module", self.module),
-            ("layer", self.layer),
-            ("param_str", self.param_str),
-        ]
-        net = Message(
-            [
-                _layer(
-                    "Input", [], inputs, "input", [("shape", shape) for shape in dims]
-                ),
-                _layer("Python", self.bottoms, self.tops, "python", param),
-            ]
+        text = "".join(
+            layer_net.source("Input", name, shape) for name, shape in inputs.items()
         )
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "net.prototxt")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(str(net))
-            return standin.Net(path, standin.TEST)
+        blobs = [("bottom", name) for name in self.bottoms] + [
+            ("top", name) for name in self.tops
+        ]
+        fields = [("name", "layer"), ("type", "Python"), *blobs]
+        names = ("module", "layer", "param_str")
+        python = zip(names, (self.module, self.layer, self.param_str))
+        fields.append(("python_param", Message(python)))
+        text += str(Message([("layer", Message(fields))]))
+        return layer_net.load(standin, text.encode(), standin.TEST)
 
     def _take_weights(self):
         """Give the layer the weights from the caffemodel, if there is one."""
@@ -189,14 +182,6 @@ def _identity(param):
     """Return what tells one Python layer from another, of the fields of python_param."""
     return tuple(
         str(param.get(field, "")) for field in ("module", "layer", "param_str")
-    )
-
-
-def _layer(kind, bottoms, tops, param, fields):
-    """Return the field `layer` of a net."""
-    blobs = [("bottom", name) for name in bottoms] + [("top", name) for name in tops]
-    return "layer", Message(
-        [("name", kind), ("type", kind), *blobs, (f"{param}_param", Message(fields))]
     )
 
 
