@@ -25,7 +25,7 @@ def check_lines(subject):
     path = next((code.co_filename for code in codes if code), "")
     if not os.path.isfile(path):
         return
-    never, seen = None, set()
+    methods, seen = statements(path), set()
     for draw in range(DRAWS):
         for options in (
             {},
@@ -35,10 +35,11 @@ def check_lines(subject):
         ):
             with Traced(path, seen):
                 run(subject, draw, options)
-        never = [lines for lines in statements(path, seen) if not seen & lines]
+        ran = [lines for lines in methods if any(seen & part for part in lines)]
+        never = [part for lines in ran for part in lines if not seen & part]
         if not never:
             return
-    raise CheckFailed(message(path, sorted(min(lines) for lines in never)))
+    raise CheckFailed(message(path, sorted(map(min, never))))
 
 
 def message(path, numbers):
@@ -89,8 +90,8 @@ def run(subject, draw, options):
         pass
 
 
-def statements(path, seen):
-    """Return the lines of each statement in those methods that were called, as sets."""
+def statements(path):
+    """Return for each of those methods the lines of each of its statements, as sets."""
     with open(path, "rb") as stream:
         nodes = list(ast.walk(ast.parse(stream.read())))
     bodies = [node for node in nodes if isinstance(getattr(node, "body", None), list)]
@@ -102,8 +103,7 @@ def statements(path, seen):
     for node in bodies:
         for method in node.body if isinstance(node, ast.ClassDef) else ():
             if getattr(method, "name", None) in METHODS:
-                inside = [lines_of(part) for part in simple(method.body, refusals)]
-                found += inside if any(lines & seen for lines in inside) else []
+                found.append([lines_of(x) for x in simple(method.body, refusals)])
     return found
 
 
