@@ -10,3 +10,10 @@ class CommandError(Exception):
 
     The message is all that the user sees: what is wrong, and what to type.
     """
+
+
+def words_of(error):
+    """Return what an EnvironmentError says, with the file that it is about."""
+    if error.filename:
+        return "%s: %s" % (error.filename, error.strerror)
+    return str(error)

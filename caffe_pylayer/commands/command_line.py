@@ -8,7 +8,7 @@ import os
 import sys
 
 from .. import __version__
-from . import CommandError
+from . import CommandError, words_of
 
 COMMANDS = (  # name, what it does, the oldest Python that runs it
     ("doctor", "say why Caffe does not load a layer, and what to do about it", (2, 7)),
@@ -53,11 +53,7 @@ def main(given):
         if error.errno == errno.EPIPE:  # the reader, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        problem = (
-            "%s: %s" % (error.filename, error.strerror)
-            if error.filename
-            else str(error)
-        )
+        problem = words_of(error)
     sys.stderr.write("%s: %s\n" % (name, problem))
     return 1
 

@@ -408,10 +408,8 @@ class Doctor(object):
             tops = sorted(set(bottoms), key=bottoms.index)
             test = os.path.join(self.home, "tests", "test_%s.py" % self.name)
             first = [bottoms.index(top) for top in tops]
-            flags = ["%s" % flag for flag in fragment.all("propagate_down")] or ["true"]
-            wanted = bool(bottoms) and any(
-                flag in ("true", "True", "t", "1") for flag in flags
-            )
+            flags = fragment.all("propagate_down") or ["true"]
+            wanted = bool(bottoms) and any(map(boolean, flags))
             param_str = json.dumps((test,) + names_in(fragment) + (first, wanted))
             layer = fragment.without("include", "exclude")
             if wanted and not any(layer.all("loss_weight")):
@@ -596,9 +594,6 @@ def read(path):
 def python_layers(path):
     """Return the Python layers of a net."""
     message = read(path)
-    solver = message.get("net") or message.get("train_net")
-    if solver:
-        raise Problem("it is a solver", "name its net, %s" % solver)
     if message.all("layers"):
         raise Problem(
             "it has the layers { } of an old Caffe",

@@ -7,6 +7,8 @@ on PYTHONPATH, must not stop a command: it imports Python's modules before it lo
 import os
 import sys
 
+from . import CommandError
+
 
 def put_python_first():
     first = sys.path[:1] + os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -19,6 +21,18 @@ def put_pythonpath_first():
     value = os.environ.get("PYTHONPATH")
     first = _absolute(value.split(os.pathsep) if value else [])
     sys.path.sort(key=lambda entry: os.path.abspath(entry) not in first)
+
+
+def import_numpy():
+    """Return numpy, as `caffe` finds it; no more modules of Python's own are imported then."""
+    put_pythonpath_first()
+    try:
+        import numpy
+    except ImportError as error:
+        raise CommandError(
+            "it needs numpy: %s -m pip install numpy (%s)" % (sys.executable, error)
+        )
+    return numpy
 
 
 def _absolute(entries):

@@ -23,13 +23,7 @@ from . import CommandError, search_path
 from .layer_folder import SUFFIX, Layer, add_layer_option, find_layer, layer_names
 from .net_text import included, read_message, rules
 
-search_path.put_pythonpath_first()  # of modules of Python's own no more are imported
-try:
-    import numpy as np
-except ImportError as error:
-    raise CommandError(
-        "it needs numpy: %s -m pip install numpy (%s)" % (sys.executable, error)
-    )
+np = search_path.import_numpy()
 
 from ..checks import checks, engine, isolation, prototxt, subject  # noqa: E402
 from ..checks import net as layer_nets  # noqa: E402

@@ -16,15 +16,9 @@ import time
 import traceback
 import zlib
 
-from . import CommandError, search_path
+from . import CommandError, search_path, words_of
 
-search_path.put_pythonpath_first()  # of modules of Python's own no more are imported
-try:
-    import numpy as np
-except ImportError as error:
-    raise CommandError(
-        "it needs numpy: %s -m pip install numpy (%s)" % (sys.executable, error)
-    )
+np = search_path.import_numpy()
 
 from ..checks import engine, prototxt  # noqa: E402
 from .trace import import_layers  # noqa: E402
@@ -136,11 +130,7 @@ def together(ranks, function):
     except KeyboardInterrupt:
         raise
     except EnvironmentError as error:
-        problem = (
-            "%s: %s" % (error.filename, error.strerror)
-            if error.filename
-            else str(error)
-        )
+        problem = words_of(error)
     except BaseException:
         problem = describe()
     first = {}  # rank that has the problem
