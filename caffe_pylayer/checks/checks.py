@@ -22,9 +22,9 @@ from . import (
     advice,
     diagnosis,
     double,
-    engine,
     example,
     gradient,
+    hints,
     net,
     plot,
     reached,
@@ -835,4 +835,4 @@ def describe(error, folder):
             "  %s:%d in %s: %s" % (os.path.relpath(path, folder), line, function, text)
         )
     note = getattr(error, "note", None)
-    return engine.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))
+    return hints.with_hint("\n  ".join(filter(None, ["\n".join(lines), note])))

@@ -11,28 +11,6 @@ from . import standin
 
 NAMES = ("real", "standin")
 FORGOTTEN = []  # modules, which Python 2 would empty while nets still run them
-SHAPES = "reshape must give every top its shape: top[i].reshape(...)"
-HINTS = (  # what Caffe says, and what to do
-    ("Check failed: data_", SHAPES),
-    ("Check failed: diff_", SHAPES),
-    (
-        "converter found for C++ type: caffe::Blob<float>*",
-        "bottom and top cannot be iterated: use range(len(bottom))",
-    ),
-    (
-        "No to_python (by-value) converter",
-        "this Caffe was built with another Boost.Python than the one that it loads: "
-        "build pycaffe again, or take Caffe and Boost from one source",
-    ),
-    (
-        "Invalid index type",
-        "bottom and top are indexed with plain ints: bottom[int(i)]",
-    ),
-    (
-        "rvalue of type int",
-        "sizes are single plain ints: top[0].reshape(*[int(n) for n in shape])",
-    ),
-)
 
 
 class EngineUnavailable(Exception):
@@ -100,9 +78,3 @@ def running(engine, folder):
             FORGOTTEN.append(sys.modules.pop(name, None))
             if module:
                 sys.modules[name] = module
-
-
-def with_hint(text):
-    """Return the text of an error with a line that says what to do, if one is known."""
-    hints = [hint for words, hint in HINTS if words in text]
-    return "\n  ".join([text] + hints[:1])

@@ -2,7 +2,6 @@
 # ruff: noqa
 """The fragment, and nets of its one layer, built the same on both engines."""
 
-import ast
 import copy
 import json
 import os
@@ -10,7 +9,7 @@ import tempfile
 
 import numpy as np
 
-from . import prototxt
+from . import params, prototxt
 
 # Fields that place the layer in its author's net; in nets of its own they are set anew.
 PLACE = ("bottom", "top", "propagate_down", "loss_weight", "include", "exclude")
@@ -70,7 +69,8 @@ class Fragment(object):
         self.phase = int(
             any(rule.get("phase") == "TEST" for rule in self.layer.all("include"))
         )
-        self.params, self.write_params = _parse_params(self.python.get("param_str", ""))
+        found = params.parse(self.python.get("param_str", ""))
+        self.params, self.write_params = found or ({}, json.dumps)
 
     def gets_diff(self, j):
         """Whether Caffe gives top j a diff, not only others that have a loss_weight."""
@@ -78,47 +78,13 @@ class Fragment(object):
         known = len(weights) == len(self.tops) and any(weights)
         return not known or weights[j] != 0
 
-    def with_params(self, params):
+    def with_params(self, values):
         """Return its message with another param_str, JSON or Python as it was."""
         python = self.python.without("param_str")
-        python.fields.append(("param_str", self.write_params(params)))
+        python.fields.append(("param_str", self.write_params(values)))
         layer = self.layer.without("python_param")
         layer.fields.append(("python_param", python))
         return layer
-
-
-def _parse_yaml(text):
-    import yaml  # it is there where a layer reads YAML
-
-    return yaml.safe_load(text)
-
-
-def _write_yaml(params):
-    import yaml
-
-    return yaml.safe_dump(params, default_flow_style=False)
-
-
-FORMATS = (
-    (json.loads, json.dumps),
-    (ast.literal_eval, repr),
-    (_parse_yaml, _write_yaml),
-)
-
-
-def _parse_params(text):
-    """Return the dict in a param_str, or {}, and a function that writes such a text."""
-    for parse, write in FORMATS:
-        try:
-            params = parse(text)
-        except Exception:
-            continue
-        text_types = (str, type(b"".decode()))
-        if isinstance(params, dict) and all(
-            isinstance(key, text_types) for key in params
-        ):
-            return params, write
-    return {}, json.dumps
 
 
 def load(caffe, text, phase):

@@ -147,7 +147,7 @@ def fragment(test_file):
 @pytest.fixture
 def check(request):
     """A function of make_bottoms and expected_tops that runs one check on the layer."""
-    from . import checks, engine, isolation, net_shapes, subject
+    from . import checks, engine, hints, isolation, net_shapes, subject
 
     name, config = request.param, request.config
     kind, why = config.caffe_engine
@@ -206,7 +206,7 @@ def check(request):
             )
         except isolation.ChildEnded as error:
             outcome, advice = "fail", []
-            text = engine.with_hint("the check %s: %s" % (name, error))
+            text = hints.with_hint("the check %s: %s" % (name, error))
             if checks.is_advice(name):
                 outcome, advice = "pass", [text]
             if isinstance(error, isolation.TookTooLong):

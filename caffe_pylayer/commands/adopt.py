@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 
 from .. import __version__
+from ..checks import params as param_strs
 from ..checks import prototxt
 from . import CommandError, net_blobs, net_text, shapes
 from .audit import WRONG, Audit, printable
@@ -365,24 +366,6 @@ def kind_of(layer, bottoms, tops, weights):
 # param_str
 
 
-def read_params(text):
-    """Return the dict in a param_str, None where it is none that Python or JSON reads."""
-    for reader in (json.loads, ast.literal_eval, read_yaml):
-        try:
-            found = reader(text)
-        except Exception:  # whatever a parser does with what it was not made for
-            continue
-        if isinstance(found, dict) and all(isinstance(key, str) for key in found):
-            return found
-    return None
-
-
-def read_yaml(text):
-    import yaml  # it is there where a layer reads YAML
-
-    return yaml.safe_load(text)
-
-
 def understood_keys(layer, given):
     """Return {key: (its text in param_str_keys, its value)}; None for a text if it can have none.
 
@@ -529,7 +512,7 @@ class Plan:
         python = self.of_net.message.get("python_param") if self.of_net else None
         text = python.get("param_str", "") if python else ""
         text = text if isinstance(text, str) else ""
-        given = read_params(text)
+        given = (param_strs.parse(text) or (None,))[0]
         self.keys = understood_keys(self.layer, given or {})
         self.param_str = None
         params = {key: value for key, (_, value) in self.keys.items()}

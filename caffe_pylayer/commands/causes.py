@@ -9,15 +9,12 @@ import glob
 import os
 import re
 
+from ..checks.hints import ANOTHER_BOOST, NOT_ITERATED
 from .layer_folder import quote
 
 LINE_OF_LAYER = re.compile(r" \(\S+\.py, line \d+\)$")
 WITH_PYTHON = (
     "set WITH_PYTHON_LAYER := 1 in Makefile.config, make clean, make all pycaffe"
-)
-ANOTHER_BOOST = (
-    "this Caffe was built with another Boost.Python than the one that it loads: "
-    "build pycaffe again, or take Caffe and Boost from one source"
 )
 FORK = "the net is for another Caffe (a fork): run that one, or take this out"
 FIELDS = (  # of a layer { } that people write
@@ -184,7 +181,7 @@ CAUSES = (
     ),
     (
         r"(by-value\) converter found for C\+\+ type: caffe::Blob<float>\*)",
-        "bottom and top cannot be iterated: use range(len(bottom))",
+        NOT_ITERATED,
         True,
     ),
     (

@@ -16,13 +16,14 @@ SAME = (
 ).split()
 IMAGES = [None] * 4  # samples, channels, height, width
 GUESSES = [None, 3, 32, 32]  # for images that only their file knows
-# Layers that read images from files, and the field with their batch_size.
+# Layers that read images and labels from files, and the field with their batch_size.
 FILES = {
     "Data": "data_param",
     "ImageData": "image_data_param",
     "WindowData": "window_data_param",
     "HDF5Data": "hdf5_data_param",
 }
+ANY_SHAPE = ("HDF5Data",)  # those whose file may hold anything, not only images
 
 
 def of_blobs(net, state, end=None, guess=False):
@@ -80,6 +81,8 @@ def _of_tops(layer, bottoms, guess):
         if guess:
             pairs = zip(images, GUESSES)
             given[0] = [other if size is None else size for size, other in pairs]
+        elif layer.type in ANY_SHAPE:
+            given = [None]
         elif None in images[2:]:
             given[0] = None
     return given
@@ -91,7 +94,7 @@ def with_guesses(net, end):
     for layer in net.layers[:end]:
         tops = [top.value for top in layer.tops]
         if layer.type in FILES:
-            guessed.update(tops[:1])
+            guessed.update(tops if layer.type in ANY_SHAPE else tops[:1])
         elif guessed.intersection(bottom.value for bottom in layer.bottoms):
             guessed.update(tops)
     return {

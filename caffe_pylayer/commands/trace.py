@@ -25,7 +25,7 @@ from .net_text import included, read_message, rules
 
 np = search_path.import_numpy()
 
-from ..checks import checks, engine, isolation, prototxt, subject  # noqa: E402
+from ..checks import checks, engine, hints, isolation, prototxt, subject  # noqa: E402
 from ..checks import net as layer_nets  # noqa: E402
 from . import causes, trace_plots  # noqa: E402
 
@@ -497,12 +497,12 @@ def last_words(log):
     for pattern in (r"(?m)\] (Error parsing .*)$", r"(?m)^F\d+ .*?\] (.*)$"):
         reasons = re.findall(pattern, read(log))
         if reasons:
-            return engine.with_hint(reasons[-1].strip())
+            return hints.with_hint(reasons[-1].strip())
     return None
 
 
 def describe(error):
-    return engine.with_hint("%s: %s" % (type(error).__name__, error))
+    return hints.with_hint("%s: %s" % (type(error).__name__, error))
 
 
 def author_lines():

@@ -20,7 +20,7 @@ from . import CommandError, search_path, words_of
 
 np = search_path.import_numpy()
 
-from ..checks import engine, prototxt  # noqa: E402
+from ..checks import engine, hints, prototxt  # noqa: E402
 from .trace import import_layers  # noqa: E402
 
 EXAMPLES = """examples:
@@ -152,7 +152,7 @@ def describe():
     while frames and os.path.splitext(frames.tb_frame.f_code.co_filename)[0] == ours:
         frames = frames.tb_next
     lines = traceback.format_exception(kind, error, frames)
-    return engine.with_hint("".join(lines).rstrip("\n")) + "\n"
+    return hints.with_hint("".join(lines).rstrip("\n")) + "\n"
 
 
 class Over(Exception):

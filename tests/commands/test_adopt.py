@@ -437,6 +437,18 @@ layer { name: "k" type: "Concat" bottom: "i" bottom: "d" top: "k" }
     assert not any(blob.guessed for blob in found.values())
 
 
+@pytest.mark.parametrize("kind, label", [("Data", (9,)), ("HDF5Data", None)])
+def test_a_file_s_shapes_are_no_more_than_guesses(kind, label):
+    """Labels of images are one number each; in HDF5 they may have any shape."""
+    field = shapes.FILES[kind]
+    text = f'layer {{ name: "d" type: "{kind}" top: "x" top: "y" {field} {{ batch_size: 9 }} }}'
+    net = net_text.Net(text, "net.prototxt")
+    said = shapes.of_blobs(net, net.states[0])
+    assert (said["x"], said["y"] and tuple(said["y"])) == (None, label)
+    found = shapes.with_guesses(net, 1)
+    assert found == {"x": ((9, 3, 32, 32), True), "y": ((9,), label is None)}
+
+
 def test_shapes_of_real_caffe_are_taken(with_caffe, tmp_path):
     """Where the table does not know a layer, such as Slice."""
     (tmp_path / "net.prototxt").write_text(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffe_pylayer.checks import engine, prototxt
+from caffe_pylayer.checks import hints, prototxt
 from caffe_pylayer.commands import causes, doctor
 from caffe_pylayer.commands.net_text import parse
 
@@ -93,7 +93,7 @@ def test_which_libcaffe_is_found_first_is_shown(monkeypatch, tmp_path):
 @pytest.mark.parametrize("kind", ["caffe::Blob<float>*", "boost::shared_ptr<X>"])
 def test_doctor_and_engine_say_the_same_of_to_python(kind):
     text = CONVERTER % kind
-    assert engine.with_hint(text) == f"{text}\n  {causes.fix_for(text)}"
+    assert hints.with_hint(text) == f"{text}\n  {causes.fix_for(text)}"
 
 
 BLOBS = "layer { name: 'a' top: 'ipnet' } layer { name: 'b' top: 't' include { phase: TEST } }"
