@@ -15,8 +15,8 @@
 OUT = layers
 ARGS =
 VENV = .venv
-## Tests wait for programs as much as they compute: a worker more than there are cores.
-WORKERS = $(shell expr $$(nproc) + 1)
+## Tests wait for programs as much as they compute: two workers for each core.
+WORKERS = $(shell expr $$(nproc) \* 2)
 PYTEST = $(VENV)/bin/python -m pytest
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 

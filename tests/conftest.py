@@ -16,6 +16,10 @@ from support.project import PROJECT
 
 # In the background of a shell SIGINT is ignored, also by all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Of each pytest that tests start, a second would be the import of hypothesis.
+os.environ["PYTEST_ADDOPTS"] = (
+    os.environ.get("PYTEST_ADDOPTS", "") + " -p no:hypothesispytest"
+)
 # Modules all of whose tests are slow; others say so at the test.
 SLOW = """
     test_adopt test_all_or_nothing test_bad_answers test_bank test_data test_docs_site test_examples

@@ -1,7 +1,6 @@
 """Layers as strangers write them: the right ones are green, each wrong twin is red for its reason.
 
-Right ones run on both engines, a twin on one. With BANK=whole (in a proof) right ones run with 20
-seeds and twins on both engines.
+Each runs on one of the engines; with BANK=whole (`make proof`) on both, right ones with 20 seeds.
 """
 
 import os
@@ -17,6 +16,11 @@ SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 
 
+def engines_of(planted):
+    """Return the engines that a layer runs on."""
+    return ENGINES if WHOLE else [planted.engine]
+
+
 def cases(planted_ones, engines):
     """Return pytest's parameters: each with each of its engines."""
     return [
@@ -26,9 +30,9 @@ def cases(planted_ones, engines):
     ]
 
 
-ON_BOTH = cases(RIGHT, lambda planted: ENGINES)
+OF_RIGHT = cases(RIGHT, engines_of)
 ADVISED = cases(bank.advised(RIGHT, TWINS), lambda planted: [planted.engine])
-OF_TWINS = cases(TWINS, lambda planted: ENGINES if WHOLE else [planted.engine])
+OF_TWINS = cases(TWINS, engines_of)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def run(own_tests, with_caffe, request, tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize("planted, engine", ON_BOTH)
+@pytest.mark.parametrize("planted, engine", OF_RIGHT)
 def test_right_layer_is_green(run, planted, engine):
     found, said = run(planted, engine)
     texts = [

@@ -6,7 +6,7 @@ do not get into each other's way. Layers with keys have the checks installed, th
 
 import pytest
 
-from support.grid import GRID, UP_TO_3
+from support.grid import GRID, UP_TO_2
 from support.project import ENGINES
 from template_spec.kinds import KINDS
 
@@ -20,7 +20,7 @@ def verdicts(bake, own_tests, request, tmp_path_factory):
     """What both engines say of the layers of the grid that are asked for (-k)."""
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     wanted = {call.params.get("name") for call in calls if call}
-    names = [name for name in UP_TO_3 if name in wanted]
+    names = [name for name in UP_TO_2 if name in wanted]
     out = tmp_path_factory.mktemp("grid")
     for name in names:
         checks = "installed" if GRID[name]["param_str_keys"] else "copied"
@@ -58,7 +58,7 @@ def checks_of(name):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", UP_TO_3)
+@pytest.mark.parametrize("name", UP_TO_2)
 def test_layer_is_green(verdicts, engine, name):
     own = {
         test: outcome

@@ -58,7 +58,7 @@ def environment(tmp_path_factory):
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "CAFFE_ENGINE": "standin",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:hypothesispytest",
     }
 
 

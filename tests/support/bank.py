@@ -68,7 +68,7 @@ LIMIT = 200  # seconds for a run of its own, which asks the checks for less
 
 
 class Planted(
-    collections.namedtuple("Planted", "layer twin files check options words needs")
+    collections.namedtuple("Planted", "layer twin files check options words")
 ):
     """A right layer, or its wrong twin, in files of its own.
 
@@ -86,7 +86,7 @@ class Planted(
 
     @property
     def engine(self):
-        """The one of two that `make test` runs a twin on."""
+        """The one of two that `make test` runs it on."""
         return ENGINES[zlib.crc32(str(self).encode()) % len(ENGINES)]
 
     @property
@@ -146,26 +146,25 @@ def read():
     for room in ROOMS.split():
         for name, row in importlib.import_module(f"checks.bank.{room}").LAYERS.items():
             files, net = _files(name, row), row.get("net", "")
-            options, needs = row.get("options", ""), tuple(row.get("needs", ()))
-            right.append(Planted(name, None, (*files, net), None, options, None, needs))
-            for twin, before, after, check, words, *needs in row["twins"]:
+            options = row.get("options", "")
+            right.append(Planted(name, None, (*files, net), None, options, None))
+            for twin, before, after, check, words in row["twins"]:
                 check, _, options = check.partition(" ")
                 texts = (*changed(files, before, after), net)
-                twins.append(
-                    Planted(name, twin, texts, check, options, words, tuple(needs))
-                )
+                twins.append(Planted(name, twin, texts, check, options, words))
     return right, twins
 
 
 def advised(right, twins):
-    """Return the right ones of twins that get advice, with what nobody may say of them."""
+    """Return the right ones of twins that get advice, which they must not get.
+
+    `ranks` is advice to right ones, too: nobody can tell what ranks are to give.
+    """
     of_name = {planted.layer: planted for planted in right}
     return [
-        of_name[twin.layer]._replace(
-            options="--strict", words=twin.words, needs=twin.needs
-        )
+        of_name[twin.layer]._replace(options="--strict", words=twin.words)
         for twin in twins
-        if twin.options == "--strict" and {2, 3, 4} & set(twin.needs)
+        if twin.options == "--strict" and twin.check != "ranks"
     ]
 
 

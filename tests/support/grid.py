@@ -18,4 +18,4 @@ GRID = {
     if bottoms in KINDS[kind].bottoms and tops in KINDS[kind].tops
 }
 # What each `make test` runs; `make proof` runs all.
-UP_TO_3 = [name for name, answers in GRID.items() if 4 not in answers.values()]
+UP_TO_2 = [name for name, answers in GRID.items() if not {3, 4} & set(answers.values())]

@@ -11,11 +11,9 @@ LAYERS of each module has by name
     check    further arguments of check(...)
     net      the text of net.prototxt beside the fragment
     options  of pytest; a layer or twin with --timeout has a run of its own
-    needs    items of issue 17 without which it is not green; (item, engine) where only there
     twins    rows of
         name; what stands exactly once in module, fragment or test; what is put there, where @ is
             what stood there; both are tuples where there are several edits
         the check that must be red, "any" of them, and options (--strict: advice is enough)
-        a pattern that its message must match
-        optional: items of the issue without which it is not found, as in `needs`
+        a pattern that its message must match; with --strict the right layer gets no such advice
 """

@@ -48,7 +48,6 @@ def prepare(net):
     net.layers[0].set_roidb(roidb)
 """,
         check="prepare=prepare",
-        needs=[6, 10],
         twins=[
             (
                 "own generator",
@@ -56,8 +55,6 @@ def prepare(net):
                 "np.random.RandomState().permutation(",
                 "sequence --strict",
                 r"numpy\.random",
-                10,
-                28,
             ),
             (
                 "nothing said of it",
@@ -117,7 +114,6 @@ class VOCSegDataLayer(caffe.Layer):
         param_str="{'split': 'train', 'seed': 1337}",
         bottoms="",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "runs out of images",
@@ -153,7 +149,6 @@ class RandomPairs(caffe.Layer):
         blobs='top: "pairs" include { phase: TRAIN }',
         bottoms="",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "not reproducible",
@@ -161,7 +156,6 @@ class RandomPairs(caffe.Layer):
                 "RandomState()",
                 "sequence --strict",
                 r"numpy\.random",
-                28,
             ),
             (
                 "every rank the same",
@@ -169,7 +163,6 @@ class RandomPairs(caffe.Layer):
                 "",
                 "ranks --strict",
                 "solver_rank",
-                6,
             ),
         ],
     ),
@@ -195,7 +188,6 @@ class OneReader(caffe.Layer):
         bottoms="",
         tops=None,
         check="one_solver=True",
-        needs=[6, 9],
         twins=[
             (
                 "nothing said of it",
@@ -203,7 +195,6 @@ class OneReader(caffe.Layer):
                 "check(make_bottoms, expected_tops)",
                 "ranks --strict",
                 "one_solver=True",
-                9,
             ),
         ],
     ),
@@ -244,7 +235,6 @@ class PrefetchData(caffe.Layer):
         bottoms="",
         tops=None,
         options="--timeout=20",
-        needs=[6, 12],
         twins=[
             (
                 "one batch too few",
@@ -252,7 +242,6 @@ class PrefetchData(caffe.Layer):
                 "for _ in range(1):",
                 "sequence --timeout=3",
                 "sequence.*3 s|3 s.*sequence",
-                12,
             ),
         ],
     ),
@@ -280,7 +269,6 @@ class Ramp(caffe.Layer):
         blobs='top: "ramp" include { phase: TRAIN }',
         bottoms="",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "hangs in forward",
@@ -288,7 +276,6 @@ class Ramp(caffe.Layer):
                 "while True:\n            time.sleep(0.1)",
                 "shapes --timeout=3",
                 r"3 s.*in forward",
-                12,
             ),
             (
                 "hangs in setup",
@@ -296,7 +283,6 @@ class Ramp(caffe.Layer):
                 "while True:\n            pass",
                 "load --timeout=3",
                 r"3 s.*in setup",
-                12,
             ),
             (
                 "sys.exit",
@@ -311,7 +297,6 @@ class Ramp(caffe.Layer):
                 "os._exit(0)",
                 "shapes --timeout=20",
                 "(?i)[^a-z]exit",
-                12,
             ),
             (
                 "os.abort",
@@ -319,7 +304,6 @@ class Ramp(caffe.Layer):
                 "os.abort()",
                 "shapes --timeout=20",
                 "signal 6|SIGABRT",
-                12,
             ),
             (
                 "kills its process group's pytest",
@@ -327,7 +311,6 @@ class Ramp(caffe.Layer):
                 "os.kill(os.getpid(), 9)",
                 "shapes --timeout=20",
                 "signal 9|SIGKILL",
-                12,
             ),
             (
                 "same samples in both phases",
@@ -374,7 +357,6 @@ class ThreadedData(caffe.Layer):
         bottoms="",
         tops=None,
         options="--timeout=20",
-        needs=[6],
         twins=[
             (
                 "the worker has died",
@@ -382,7 +364,6 @@ class ThreadedData(caffe.Layer):
                 "while n < 1:",
                 "sequence --timeout=3",
                 r"sequence.*3 s|3 s.*sequence",
-                12,
             ),
         ],
     ),

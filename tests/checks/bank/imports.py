@@ -63,7 +63,6 @@ LAYERS = {
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 4)",
         tops="bottoms[0] / 2",
-        needs=[6] if name == "from_caffe_layer" else [6, (13, "standin")],
         twins=[]
         if name == "caffe_proto_used"
         else [
@@ -73,7 +72,6 @@ LAYERS = {
                 "top[0].diff",
                 "gradient",
                 "2 times the right one",
-                *([] if name == "from_caffe_layer" else [(13, "standin")]),
             ),
         ],
     )

@@ -20,9 +20,8 @@ class Cube(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 5)",
         tops="bottoms[0] ** 3",
-        needs=[6],
         twins=[
-            ("in place", '"y"', '"x"', "gradient", "in place", 1),
+            ("in place", '"y"', '"x"', "gradient", "in place"),
             ("power forgotten", "3 * bottom", "bottom", "gradient", "0.3333 times"),
         ],
     ),
@@ -45,7 +44,6 @@ class ReLULayer(caffe.Layer):
         blobs='bottom: "conv1" top: "conv1"',
         bottoms="rng.randn(batch, 3, 4, 4)",
         tops="np.maximum(bottoms[0], 0)",
-        needs=[6],
         twins=[
             ("passes where it is off", "data > 0", "data >= 0", "gradient", "conv1"),
             (
@@ -54,7 +52,6 @@ class ReLULayer(caffe.Layer):
                 "            bottom[0].diff[...] = 0\n            bottom[0].diff[...] += top",
                 "gradient",
                 "in place",
-                1,
             ),
         ],
     ),
@@ -80,7 +77,6 @@ class Sigmoid(caffe.Layer):
         blobs='bottom: "fc" top: "fc"',
         bottoms="rng.randn(batch, 6)",
         tops="1 / (1 + np.exp(-bottoms[0]))",
-        needs=[1],
         twins=[
             (
                 "from the bottom's data",
@@ -88,7 +84,6 @@ class Sigmoid(caffe.Layer):
                 "y = 1. / (1. + np.exp(-bottom[0].data))",
                 "gradient",
                 "in place",
-                1,
             ),
         ],
     ),
@@ -114,7 +109,6 @@ class ScaleAll(caffe.Layer):
         blobs='bottom: "a" bottom: "b" top: "a" top: "b2"',
         bottoms="rng.randn(batch, 4), rng.randn(batch, 2, 3)",
         tops="0.75 * bottoms[0], 1.25 * bottoms[1]",
-        needs=[6],
         twins=[
             (
                 "copies before it scales",

@@ -23,7 +23,6 @@ class Sort(caffe.Layer):
         blobs='bottom: "x" top: "sorted"',
         bottoms="rng.randn(batch, 30)",
         tops="np.sort(bottoms[0], 1)",
-        needs=[6],
         twins=[
             (
                 "order for its inverse",
@@ -56,10 +55,7 @@ class SortPairs(caffe.Layer):
         blobs='bottom: "x" top: "sorted"',
         bottoms="np.round(2 * rng.randn(batch, 9)) / 2",
         tops="np.sort(bottoms[0], 1)",
-        needs=[6, 27],
-        twins=[
-            ("twice", "= top[0].diff", "= 2 * top[0].diff", "gradient", "2 times", 27)
-        ],
+        twins=[("twice", "= top[0].diff", "= 2 * top[0].diff", "gradient", "2 times")],
     ),
     "median": dict(
         body="""
@@ -84,7 +80,6 @@ class Median(caffe.Layer):
         blobs='bottom: "x" top: "median"',
         bottoms="np.round(3 * rng.randn(batch, 7)) / 2",
         tops="np.median(bottoms[0], 1)",
-        needs=[6, 27],
         twins=[
             (
                 "of the smallest",
@@ -139,7 +134,6 @@ class MaxPool2x2(caffe.Layer):
         blobs='bottom: "relu" top: "pool"',
         bottoms="np.maximum(rng.randn(batch, 2, 4, 4), 0)",
         tops="bottoms[0].reshape(-1, 2, 2, 2, 2, 2).max(axis=(3, 5))",
-        needs=[6],
         twins=[
             (
                 "transposed place",
@@ -172,7 +166,6 @@ class MaxOverTime(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 3, 5)",
         tops="bottoms[0].max(2)",
-        needs=[6],
         twins=[
             (
                 "every tie gets all of it",
@@ -180,7 +173,6 @@ class MaxOverTime(caffe.Layer):
                 "mask = bottom[0].data == top[0].data[:, :, np.newaxis]",
                 "any",
                 "ties|equal",
-                20,
             ),
             ("all get it", "= mask * top", "= 1 * top", "gradient", "bottom x"),
         ],
@@ -234,7 +226,6 @@ def make_bottoms(rng, batch):
 def expected_tops(bottoms, params):
     return None
 """,
-        needs=[6],
         twins=[
             (
                 "the last of them only",
@@ -297,7 +288,6 @@ class BilinearSampler(caffe.Layer):
         blobs='bottom: "image" bottom: "grid" top: "sampled"',
         bottoms="rng.randn(batch, 2, 5, 6), rng.uniform(-0.5, 5, (batch, 2, 8))",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "x for y",
@@ -348,7 +338,6 @@ def make_bottoms(rng, batch):
 def expected_tops(bottoms, params):
     return [np.sort(bottoms[0], 1)[:, -3:].mean(1)]
 """,
-        needs=[6],
         twins=[
             ("k forgotten", "[:, None] / self.k", "[:, None]", "gradient", "3 times"),
             (
@@ -357,7 +346,6 @@ def expected_tops(bottoms, params):
                 "diff[rows, self.best[:, :2]] = top",
                 "gradient",
                 "bottom scores",
-                25,
             ),
         ],
     ),
@@ -391,7 +379,6 @@ def make_bottoms(rng, batch):
 def expected_tops(bottoms, params):
     return [np.mean(np.abs(bottoms[0] - bottoms[1]))]
 """,
-        needs=[6],
         twins=[
             (
                 "mean of rows",
@@ -441,7 +428,6 @@ class TripletLoss(caffe.Layer):
   propagate_down: true propagate_down: false""",
         bottoms="rng.randn(batch, 3), rng.randint(0, 2, batch)",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "anchor only",
@@ -478,7 +464,6 @@ class Threshold(caffe.Layer):
         blobs='bottom: "x" top: "on"',
         bottoms="rng.randn(batch, 6)",
         tops="bottoms[0] > 0.25",
-        needs=[6],
         twins=[
             (
                 "passes the diff on",
@@ -486,7 +471,6 @@ class Threshold(caffe.Layer):
                 "diff[...] = top[0].diff",
                 "gradient",
                 "small changes change nothing",
-                16,
             ),
         ],
     ),
@@ -510,7 +494,6 @@ class ArgMax(caffe.Layer):
         blobs='bottom: "scores" top: "class"',
         bottoms="rng.randn(batch, 3)",
         tops="bottoms[0].argmax(1)",
-        needs=[6],
         twins=[
             (
                 "to the best",
@@ -518,7 +501,6 @@ class ArgMax(caffe.Layer):
                 "@\n            bottom[0].diff[np.arange(len(self.at)), self.at] = top[0].diff",
                 "gradient",
                 "small changes change nothing",
-                16,
             ),
         ],
     ),
@@ -549,7 +531,6 @@ class Select(caffe.Layer):
   propagate_down: true propagate_down: false""",
         bottoms="rng.randn(batch, 3), rng.randint(0, 2, batch)",
         tops="bottoms[0][bottoms[1] > 0] if bottoms[1].any() else bottoms[0][:1]",
-        needs=[6],
         twins=[
             (
                 "to the first rows",

@@ -55,7 +55,6 @@ class TanH(caffe.Layer):
         bottoms="rng.randn(batch, 3, 112, 112)",
         tops="np.tanh(bottoms[0])",
         options="--timeout=60",
-        needs=[6, 12],
         twins=[
             (
                 "one pixel of each map",
@@ -63,8 +62,6 @@ class TanH(caffe.Layer):
                 "            diff[:, :, -1, -1] = 0\n@",
                 "gradient --timeout=60",
                 "bottom image",
-                12,
-                23,
             ),
             (
                 "one pixel",
@@ -72,8 +69,6 @@ class TanH(caffe.Layer):
                 "            diff[-1, 1, 50, 60] = 0\n@",
                 "gradient --timeout=60",
                 "bottom image",
-                12,
-                23,
             ),
             ("not squared", "data ** 2)", "data)", "gradient", "bottom image"),
         ],
@@ -99,7 +94,6 @@ class LeakyReLU(caffe.Layer):
         bottoms="rng.randn(batch, 250000).astype(np.float32)",
         tops=None,
         options="--timeout=60",
-        needs=[6, 12],
         twins=[
             (
                 "slope forgotten",
@@ -107,7 +101,6 @@ class LeakyReLU(caffe.Layer):
                 "1, 0) * top",
                 "gradient --timeout=60",
                 "bottom x",
-                12,
             ),
         ],
     ),
@@ -116,7 +109,6 @@ class LeakyReLU(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="1e6 + 100 * rng.randn(batch, 5)",
         tops=None,
-        needs=[6],
         twins=[
             (
                 "mean forgotten",
@@ -132,7 +124,6 @@ class LeakyReLU(caffe.Layer):
         blobs='bottom: "x" top: "loss" loss_weight: 1',
         bottoms="100 + rng.randn(batch, 1000)",
         tops="0.5 * np.sum(bottoms[0] ** 2)",
-        needs=[6],
         twins=[
             (
                 "twice",
@@ -165,7 +156,6 @@ class Decay(caffe.Layer):
         blobs='bottom: "events" top: "y"',
         bottoms="np.stack([rng.randn(batch), 1e9 + 1e5 * rng.rand(batch)], 1)",
         tops="bottoms[0][:, 0] * np.exp((bottoms[0][:, 1] - 1.00005e9) / 1e5)",
-        needs=[6, 20],
         twins=[
             (
                 "values twice",
@@ -180,7 +170,6 @@ class Decay(caffe.Layer):
                 "= -top[0].data * top",
                 "gradient",
                 "bottom events",
-                20,
             ),
         ],
     ),

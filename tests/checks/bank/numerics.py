@@ -47,7 +47,6 @@ bottom[0].diff[...] = top[0].diff * (s + x * s * (1 - s))
         blobs=ONE,
         bottoms="rng.randn(batch, 3, 5)",
         tops="bottoms[0] / (1 + np.exp(-bottoms[0]))",
-        needs=[22],
         twins=[("s for 1 - s", "s * (1 - s)", "s * s", "gradient", "bottom x")],
     ),
     "float32_buffer_of_values_near_1000": dict(
@@ -66,7 +65,6 @@ bottom[0].diff[...] = d - d.mean(1, keepdims=True)
         blobs=ONE,
         bottoms="1000 + rng.randn(batch, 6)",
         tops=None,
-        needs=[22],
         twins=[
             (
                 "mean forgotten",
@@ -87,7 +85,6 @@ bottom[0].diff[...] = d - d.mean(1, keepdims=True)
         blobs=ONE,
         bottoms="np.maximum(rng.randn(batch, 4, 5), 0)",
         tops="bottoms[0]",
-        needs=[22],
         twins=[
             ("twice", "= top[0].diff *", "= 2 * top[0].diff *", "gradient", "2 tim")
         ],
@@ -110,7 +107,6 @@ bottom[0].diff[...] = g.sum(1) - g.sum(0)
         blobs=ONE,
         bottoms="rng.randn(batch, 3)",
         tops=None,
-        needs=[20],
         twins=[("one side", "g.sum(1) - g.sum(0)", "g.sum(1)", "gradient", "bottom x")],
     ),
     "batch_norm": dict(
@@ -131,7 +127,6 @@ bottom[0].diff[...] = (d - d.mean(0) - self.y * (d * self.y).mean(0)) / self.s
         blobs=ONE,
         bottoms="3 + 2 * rng.randn(batch, 4)",
         tops=None,
-        needs=[20],
         twins=[
             (
                 "variance for a constant",
@@ -160,7 +155,6 @@ bottom[0].diff.reshape(-1)[self.best] = 2 * x[self.best] * top[0].diff[0]
         blobs=LOSS,
         bottoms="np.round(4 * rng.rand(batch, 6)) / 4 + 0.25",
         tops=None,
-        needs=[20, 27],
         twins=[
             ("not squared", "= 2 * x[self.best] *", "= 2 *", "gradient", "bottom x")
         ],
@@ -175,7 +169,6 @@ bottom[0].diff.reshape(-1)[self.best] = 2 * x[self.best] * top[0].diff[0]
         blobs=ONE,
         bottoms="rng.randn(batch, 6)",
         tops="1e-5 * np.tanh(bottoms[0])",
-        needs=[25],
         twins=[("1 % off", "= 1e-5 /", "= 1.01e-5 /", "gradient", "1.01 times")],
     ),
     "log_loss_of_the_sure": dict(  # p of the label between 1 - 1e-9 and 1 - 1e-13
@@ -192,7 +185,6 @@ top[0].data[...] = -np.log(self.p).mean()
         blobs=LOSS,
         bottoms="rng.uniform(20, 30, (batch, 3))",
         tops=None,
-        needs=[21, 25],
         twins=[],
     ),
     "softmax_with_floor": dict(  # an approximation in forward that backward leaves out
@@ -214,7 +206,6 @@ bottom[0].diff[...] = -self.p * (self.l - h) * top[0].diff[0]
         blobs=LOSS,
         bottoms="2 * rng.randn(batch, 5)",
         tops=None,
-        needs=[21],
         twins=[
             ("no mean", "(self.l - h)", "self.l", "gradient", "bottom x"),
             ("overflows", "x - x.max(1)[:, None]", "x", "any --strict", "up to 300"),
@@ -230,7 +221,6 @@ bottom[0].diff[...] = -self.p * (self.l - h) * top[0].diff[0]
         blobs=ONE,
         bottoms="10 ** rng.uniform(-3, 3, (batch, 5))",
         tops="np.sqrt(bottoms[0])",
-        needs=[20],
         twins=[("half forgotten", "= 0.5 /", "= 1 /", "gradient", "2 times")],
     ),
     "max_of_two": dict(
@@ -255,7 +245,6 @@ class Max(caffe.Layer):
         blobs='bottom: "a" bottom: "b" top: "y"',
         bottoms="np.round(rng.randn(batch, 6)), np.round(rng.randn(batch, 6))",
         tops="np.maximum(*bottoms)",
-        needs=[27],
         twins=[("to both", "diff * ~self.first", "diff", "gradient", "bottom b")],
     ),
     "mean_of_the_greatest": dict(  # several share a maximum, each gets its part
@@ -275,7 +264,6 @@ bottom[0].diff[...] = m * top[0].diff[:, None]
         blobs=ONE,
         bottoms="np.round(rng.randn(batch, 6))",
         tops="bottoms[0].max(1)",
-        needs=[20, 27],
         twins=[
             (
                 "not shared",

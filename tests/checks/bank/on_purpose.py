@@ -29,7 +29,6 @@ class SmoothL1(caffe.Layer):
         blobs='bottom: "bbox_pred" bottom: "targets" top: "loss" loss_weight: 1',
         bottoms="2 * rng.randn(batch, 8), rng.randn(batch, 8)",
         tops=None,
-        needs=[6, 7],
         twins=[
             (
                 "top diff ignored",
@@ -37,7 +36,6 @@ class SmoothL1(caffe.Layer):
                 "",
                 "gradient",
                 "top's diff is ignored",
-                7,
             ),
             (
                 "top diff ignored, number of rows twice",
@@ -45,7 +43,6 @@ class SmoothL1(caffe.Layer):
                 ("", "/= bottom[0].num ** 2"),
                 "gradient",
                 "gradient of bottom bbox_pred",
-                7,
             ),
         ],
     ),
@@ -80,16 +77,14 @@ def expected_diffs(bottoms, params, top_diffs):
     return [-0.4 * top_diffs[0]]
 """,
         check="expected_diffs=expected_diffs",
-        needs=[6, 9],
         twins=[
-            ("not reversed", "-self.lam", "self.lam", "gradient", "expected_diffs", 9),
+            ("not reversed", "-self.lam", "self.lam", "gradient", "expected_diffs"),
             (
                 "adds to the diff",
                 "diff[...] = -self.lam * top",
                 "diff[...] -= self.lam * top",
                 "gradient",
                 "adds to what is in the diff",
-                9,
             ),
             (
                 "writes when it is off",
@@ -97,7 +92,6 @@ def expected_diffs(bottoms, params, top_diffs):
                 "if True:",
                 "propagate_down",
                 "backward wrote the diff",
-                9,
             ),
             (
                 "nothing said of it",
@@ -139,7 +133,6 @@ def expected_diffs(bottoms, params, top_diffs):
     return [top_diffs[0] * (np.abs(bottoms[0]) <= 1)]
 """,
         check="expected_diffs=expected_diffs",
-        needs=[6, 9],
         twins=[
             (
                 "not clipped",
@@ -147,7 +140,6 @@ def expected_diffs(bottoms, params, top_diffs):
                 "top[0].diff",
                 "gradient",
                 "expected_diffs",
-                9,
             ),
             (
                 "nothing said of it",
@@ -155,7 +147,6 @@ def expected_diffs(bottoms, params, top_diffs):
                 "check(make_bottoms, expected_tops)",
                 "gradient",
                 "small changes change nothing",
-                16,
             ),
         ],
     ),
@@ -193,7 +184,6 @@ def expected_diffs(bottoms, params, top_diffs):
     return [2 * d * top_diffs[0] / d.size, np.zeros(d.shape)]
 """,
         check="expected_diffs=expected_diffs",
-        needs=[6, 9],
         twins=[
             (
                 "left out",
@@ -201,7 +191,6 @@ def expected_diffs(bottoms, params, top_diffs):
                 "pass",
                 "gradient",
                 "left 24 of 24 elements of the diff of bottom teacher",
-                9,
             ),
             (
                 "twice",
@@ -209,7 +198,6 @@ def expected_diffs(bottoms, params, top_diffs):
                 "= 4. * self.d",
                 "gradient",
                 "expected_diffs",
-                9,
             ),
         ],
     ),
@@ -239,7 +227,6 @@ class Center(caffe.Layer):
         bottoms="1 + rng.randn(batch, 6)",
         tops="bottoms[0] - bottoms[0].mean(0)",
         check="stateful=True",
-        needs=[9],
         twins=[
             (
                 "mean taken for a constant",
@@ -247,7 +234,6 @@ class Center(caffe.Layer):
                 "d",
                 "gradient",
                 "gradient of bottom x",
-                9,
             ),
             (
                 "crashes in TEST",
@@ -255,7 +241,6 @@ class Center(caffe.Layer):
                 "mean = self.means\n",
                 "any",
                 "TEST",
-                20,
             ),
         ],
     ),
@@ -281,7 +266,6 @@ class AnnealedLoss(caffe.Layer):
         bottoms="rng.randn(batch, 5)",
         tops=None,
         check="stateful=True",
-        needs=[9],
         twins=[
             (
                 "nothing said of it",
@@ -289,7 +273,6 @@ class AnnealedLoss(caffe.Layer):
                 "check(make_bottoms, expected_tops)",
                 "forward",
                 "stateful=True",
-                9,
             ),
             (
                 "changes its bottom",
@@ -297,7 +280,6 @@ class AnnealedLoss(caffe.Layer):
                 "bottom[0].data[...] *= 0.9",
                 "forward",
                 "forward changed its bottom",
-                9,
             ),
         ],
     ),
@@ -326,7 +308,6 @@ class HingeLoss(caffe.Layer):
   propagate_down: true propagate_down: false""",
         bottoms="rng.randn(batch, 4), rng.choice([-1, 1], (batch, 4))",
         tops="np.maximum(1 - bottoms[0] * bottoms[1], 0).sum() / len(bottoms[0])",
-        needs=[6],
         twins=[
             (
                 "aborts",
@@ -334,7 +315,6 @@ class HingeLoss(caffe.Layer):
                 "raise Exception('cannot backpropagate to label')",
                 "force_backward --strict",
                 "force_backward",
-                11,
             ),
             (
                 "label without propagate_down",
@@ -345,7 +325,6 @@ class HingeLoss(caffe.Layer):
                 ("", "pass"),
                 "gradient",
                 "bottom label.*propagate_down: false",
-                18,
             ),
             (
                 "sign",
@@ -393,7 +372,6 @@ def prepare(net):
             layer.set_weights([1, 2, 5])
 """,
         check="prepare=prepare",
-        needs=[6, 10],
         twins=[
             (
                 "weights only once",
@@ -401,7 +379,6 @@ def prepare(net):
                 "sign * self.d",
                 "gradient",
                 "gradient of bottom pred",
-                10,
             ),
         ],
     ),

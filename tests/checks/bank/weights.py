@@ -26,7 +26,6 @@ class LearnedTemperature(caffe.Layer):
         blobs='bottom: "x" top: "y" param { lr_mult: 1 }',
         bottoms="rng.randn(batch, 5)",
         tops="bottoms[0] / 0.05",
-        needs=[6, 21],
         twins=[
             ("not squared", "/ t ** 2", "/ t", "gradient", "weight 0"),
             (
@@ -66,7 +65,6 @@ class Gate(caffe.Layer):
         blobs='bottom: "a" bottom: "b" top: "y" param { name: "gate" }',
         bottoms="rng.randn(batch, 3), rng.randn(batch, 3)",
         tops="[0.02, 0.5, 0.99] * bottoms[0] + [0.98, 0.5, 0.01] * bottoms[1]",
-        needs=[6, 21],
         twins=[
             ("b gets a's", "(1 - w) * d", "w * d", "gradient", "bottom b"),
             (
@@ -75,7 +73,6 @@ class Gate(caffe.Layer):
                 "+ bottom[1].data) * d",
                 "gradient",
                 "weight 0",
-                21,
             ),
         ],
     ),
@@ -101,7 +98,6 @@ class InverseDeviation(caffe.Layer):
         blobs='bottom: "x" top: "y" param { lr_mult: 0.1 decay_mult: 0 }',
         bottoms="rng.randn(batch, 4)",
         tops="bottoms[0] * [0.1, 0.1 ** 0.5, 1, 2]",
-        needs=[6, 21],
         twins=[
             (
                 "half forgotten",
@@ -139,7 +135,6 @@ class MaskedScale(caffe.Layer):
         blobs='bottom: "x" top: "y" param { lr_mult: 1 } param { lr_mult: 0 }',
         bottoms="rng.randn(batch, 6)",
         tops="bottoms[0] * 1.5 * np.array([1, 0, 1, 1, 0, 1])",
-        needs=[6],
         twins=[
             ("mask forgotten", ".sum(0) * m", ".sum(0)", "gradient", "weight 0"),
             (
@@ -176,7 +171,6 @@ class PReLU(caffe.Layer):
         blobs='bottom: "conv" top: "prelu" param { decay_mult: 0 }',
         bottoms="rng.randn(batch, 3, 4, 4)",
         tops="np.maximum(bottoms[0], 0) + 0.25 * np.minimum(bottoms[0], 0)",
-        needs=[6],
         twins=[
             (
                 "last row of the map",
