@@ -23,9 +23,11 @@ SCRIPT = PROJECT / "scripts" / "with-caffe"
 REAL_TOOLS = [
     "bash",
     "cat",
+    "cksum",
     "cut",
     "dirname",
     "env",
+    "find",
     "flock",
     "mkdir",
     "mv",
@@ -38,6 +40,7 @@ REAL_TOOLS += [
     "sed",
     "sh",
     "sleep",
+    "sort",
     "tail",
     "tar",
     "touch",
@@ -166,13 +169,13 @@ class Machine:
         wait_until(lambda: self.called("mmdebstrap"))
 
     def roots(self):
-        """What is in the cache apart from the lock and the log."""
+        """What is in the cache apart from the lock, the log and matplotlib's fonts."""
         if not self.cache.exists():
             return []
         return [
             path.name
             for path in self.cache.iterdir()
-            if path.name not in ("lock", "setup.log")
+            if path.name not in ("lock", "setup.log", "matplotlib")
         ]
 
 
@@ -404,6 +407,14 @@ def test_a_damaged_root_is_named_for_deletion(machine, args):
     result = machine.run(*args)
     assert result.returncode == 3
     assert f"Caffe fails in {machine.cache}/{root}: delete that folder" in result.stderr
+
+
+def test_a_command_that_fails_in_a_whole_root_costs_no_import_of_caffe(machine):
+    machine.run("--setup")
+    before = len(machine.called("bwrap"))
+    assert machine.run("sh", "-c", "exit 7").returncode == 7
+    calls = machine.called("bwrap")[before:]
+    assert [call.split(" -- ")[-1] for call in calls] == ["true", "sh -c exit 7"]
 
 
 @pytest.mark.parametrize("user", [0, 1000])
