@@ -2,7 +2,8 @@
 #             make new layer_name=focal_loss layer_kind=loss OUT=~/layers ARGS=--no-input
 # make test   all tests, on real Caffe too; sets up what they need
 # make test-fast  the tests that need neither Caffe nor much time, for every save
-# make proof  no false alarm in 200 seeds, and every planted mistake found, on both engines
+# make proof  no false alarm in up to 200 seeds, and every planted mistake found, on both engines;
+#             about two hours on two cores
 # make bench  ratios against the alternatives, on real Caffe, about 10 minutes; ARGS=--write puts
 #             them into benchmarks/README.md
 # make audit  a table over all Python layers under a folder, then what is wrong: DIR=folder
@@ -46,6 +47,7 @@ proof: $(VENV)/test
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
 		tests/generated/proof_param_str.py tests/generated/proof_signals.py tests/commands/proof_damaged_nets.py
+	BANK=whole $(PYTEST) -n auto tests/checks/test_bank.py
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any
 	FUZZ=1000 $(PYTEST) -n auto -v tests/commands/test_splice_fuzz.py
 

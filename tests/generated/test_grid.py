@@ -12,7 +12,7 @@ from template_spec.kinds import KINDS
 
 pytestmark = pytest.mark.caffe
 
-SEEDS = 1  # `make proof` runs 200
+SEEDS = 1  # `make proof` runs more
 
 
 @pytest.fixture(scope="module")
