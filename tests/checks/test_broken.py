@@ -129,6 +129,7 @@ BROKEN_WEIGHTS = {
 def layer(bake):
     return bake(
         layer_name="broken",
+        checks="installed",
         layer_kind="loss",
         bottoms="scores,label",
         param_str_keys="margin=1.5, mode:str='mean'",
@@ -137,13 +138,13 @@ def layer(bake):
 
 @pytest.fixture(scope="module")
 def learnable(bake):
-    return bake(layer_name="broken", layer_kind="learnable")
+    return bake(layer_name="broken", checks="installed", layer_kind="learnable")
 
 
 @pytest.mark.parametrize("kind", ["layer", "learnable"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_unbroken_layer_is_green(request, own_tests, engine, kind):
-    found = own_tests(engine, request.getfixturevalue(kind))
+    found = own_tests(engine, request.getfixturevalue(kind), installed=True)
     assert (found.exit_code, found.red) == (0, []), found.output
     assert ("test_broken[weights]" in found) == (kind == "learnable")
 

@@ -437,7 +437,7 @@ def paste(bake, tmp_path):
     def make(name, before="", after=""):
         body, blobs, bottoms, tops = LAYERS[name]
         assert before in body
-        folder = bake(out=tmp_path, layer_name="pasted")
+        folder = bake(out=tmp_path, layer_name="pasted", checks="installed")
         shutil.rmtree(folder / "example")  # which has the stub
         (folder / "pasted.py").write_text(MODULE + body.replace(before, after, 1))
         (folder / "pasted.prototxt").write_text(FRAGMENT % blobs)
@@ -453,7 +453,7 @@ def paste(bake, tmp_path):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_right_layer_is_green(paste, own_tests, engine, name):
-    found = own_tests(engine, paste(name), "--seeds=3")
+    found = own_tests(engine, paste(name), installed=True)
     assert found.exit_code == 0, found.output
     checked = ["gradient", "propagate_down", "counts", "batch"]
     assert all(found[f"test_pasted[{check}]"] == "passed" for check in checked)
@@ -462,6 +462,6 @@ def test_right_layer_is_green(paste, own_tests, engine, name):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name, before, after, words", BROKEN)
 def test_broken_layer_is_red(paste, own_tests, engine, name, before, after, words):
-    found = own_tests(engine, paste(name, before, after))
+    found = own_tests(engine, paste(name, before, after), installed=True)
     assert found.exit_code == 1, found.output
     assert words in found.output

@@ -126,7 +126,9 @@ def red(layer, own_tests, tmp_path, engine, edits, checks):
         assert before in text
         text = text.replace(before, after)
     module.write_text(text)
-    found = own_tests(engine, folder, "--strict")
+    found = own_tests(
+        engine, folder, "--strict", "-k", " or ".join(sorted(checks)), installed=True
+    )
     assert found.exit_code == 1, found.output
     assert {f"test_broken[{check}]" for check in checks} <= set(found.red), found.output
     message = found.output.split("= FAILURES =")[1].split("- generated xml")[0]
