@@ -16,12 +16,12 @@ import sys
 import tempfile
 
 from ..checks.prototxt import boolean
-from . import CommandError, causes
+from . import CommandError, causes, made_bottoms
 from .causes import WITH_PYTHON, by_a_line, pythonpath, right_module
 from .children import PACKAGE, SECONDS, Children, Later, TimeIsOver, native
 from .doctor_child.caffe_pylayer_child import short
 from .layer_folder import add_layer_option, find_layer, quote
-from .net_text import NoNet, included, read_message, rules
+from .net_text import Net, NoNet, included, read_message, rules, text_of
 
 PYTHON_S_MODULES = sorted(sys.modules)  # for which a file may be taken
 EXAMPLES = """examples:
@@ -65,6 +65,7 @@ class Doctor(object):
     """The checks of a Layer by its Children."""
 
     def __init__(self, layer, children):
+        self.layer = layer
         self.home, self.name = layer
         self.children = children
         self.net = os.path.join(children.folder, "net.prototxt")
@@ -131,7 +132,10 @@ class Doctor(object):
                 marks.append(result[0])
                 yield result
             if CROSS not in marks:
-                yield self.row(topic, functools.partial(self.check_run, path))
+                run = []
+                yield self.row(topic, functools.partial(self.check_run, path, run))
+                for line in self.compare_bottoms(path, run):
+                    yield QUESTION, topic, line
 
     def checks_of_net(self, path):
         """Return a check for each class that the Python layers of a net name."""
@@ -463,8 +467,11 @@ class Doctor(object):
             raise Problem(where + "no caffe.Layer %s in %s" % (name, source(path)), fix)
         return where + "%s in %s" % (name, source(path))
 
-    def check_run(self, path):
-        """Check that each layer of a net runs, forward and backward, in the phases it has."""
+    def check_run(self, path, run):
+        """Check that each layer of a net runs, forward and backward, in the phases it has.
+
+        To the list `run` it adds (layer's name, [(blob, shape) of its bottoms]) of Python layers.
+        """
         if "Python layers" not in self.passed:
             raise NotKnown("whether it loads and runs can be asked on real Caffe only")
         message = read(path)
@@ -484,6 +491,7 @@ class Doctor(object):
         ]
         for phase, trace in zip(phases, traces):
             facts = trace()
+            run += facts.get("bottoms", ())
             more = "%s trace %s --phase %s" % (command(), quote(path), phase)
             error = facts.get("error")
             if error == self.children.hangs():
@@ -501,6 +509,30 @@ class Doctor(object):
             if asked_for_all(message)
             else "",
         )
+
+    def compare_bottoms(self, path, run):
+        """Return lines that say which bottoms of this layer in a net its test makes otherwise.
+
+        The shapes are those of layers that did `run` in Caffe, else what the net's text tells.
+        The layer's own example is left out: its tests run it.
+        """
+        if same(os.path.dirname(path), os.path.join(self.home, "example")):
+            return []
+        try:
+            net = Net(text_of(path), path)
+        except CommandError:
+            return []
+        own = self.fragment and names_in(self.fragment)
+        layers = [x for x in net.layers if own and names_in(x.message) == own]
+        names = [layer.name for layer in layers]
+        found = [
+            made_bottoms.Bottom(i, blob, shape)
+            for name, blobs in run
+            if name in names
+            for i, (blob, shape) in enumerate(blobs)
+        ] or made_bottoms.in_text(net, layers)
+        seconds = min(self.children.left(), made_bottoms.SECONDS)
+        return made_bottoms.compare(found, self.layer, path, max(seconds, 1))
 
 
 def about_net(message, phase):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
 
 from support.commands import PACKAGE, QUICK_SKIMAGE
@@ -1031,15 +1032,27 @@ def test_a_cross_and_its_fix_for_a_net_of(wrong_nets, name):
     assert mark == "✗"
 
 
-DATA = "layer { name: 'd' type: 'DummyData' top: 'd' dummy_data_param { shape { dim: 2 } } }\n"
+THREE = (
+    "layer { name: 'd' type: 'DummyData' top: 'd' dummy_data_param { shape { %s } } }\n"
+)
+DATA = THREE % "dim: 2 dim: 3 dim: 4"  # as make_bottoms
 SOURCE = (
     "layer { name: 'd' type: '%s' top: 'd' %s { source: 'missing' batch_size: 2 %s } }"
 )
 MINE = """layer { name: 'b' type: 'Python' bottom: 'd' top: 'b' loss_weight: 1
   python_param { module: 'my_layer' layer: 'MyLayer' %s } }\n"""
+RESHAPED = """layer { name: 'e' type: 'Reshape' bottom: 'd' top: 'e'
+  reshape_param { axis: 1 shape { dim: -1 } } }\n"""
 OTHER = MINE.replace("name: 'b'", "name: 'c' %s").replace("top: 'b'", "top: 'c'")
 MENDED = "says more"
 LOADED = {  # its text, and what comes of loading it
+    "shape": (
+        THREE % "dim: 7 dim: 3 dim: 2" + RESHAPED + MINE % ""
+        + OTHER.replace("'d'", "'e'") % ("", ""),
+        "?",
+        "e is *",
+    ),
+    "same_shape": (THREE % "dim: 7 dim: 3 dim: 4" + MINE % "", "✓", "loads and runs in TRAIN"),
     "train_only": (
         DATA.replace("top", "include { phase: TRAIN } top"), "✓", "loads and runs in TRAIN"
     ),
@@ -1105,6 +1118,30 @@ def test_a_net_is_loaded_and_run(loaded, name):
     mark, text = rows[name][-1]
     assert matches(text, LOADED[name][2], patient), text
     assert mark == LOADED[name][1]
+
+
+BOTTOM = "d is %s, make_bottoms makes (2, 3, 4): test the layer with pytest --bottoms-from=%s"
+
+
+def test_bottoms_of_other_shapes_than_in_the_test_are_a_question(loaded):
+    """As real Caffe gives them, also where the text does not tell them."""
+    patient, rows = loaded
+    path = patient.layer / "shape.prototxt"
+    assert rows["shape"][1:] == [
+        ("✓", "loads and runs in TRAIN"),
+        ("?", BOTTOM % ("(7, 3, 2)", path)),
+        ("?", BOTTOM.replace("d is", "e is") % ("(7, 6)", path)),
+    ]
+    assert all("make_bottoms" not in text for _, text in rows["same_shape"])
+
+
+def test_bottoms_of_other_shapes_are_told_by_the_text_without_caffe(mock):
+    mock.env["PYTHONPATH"] += f":{os.path.dirname(os.path.dirname(numpy.__file__))}"
+    shutil.rmtree(mock.tmp / "quick/numpy")
+    rows = looked_at(mock, {"net": LOADED["shape"][0]})["net"]
+    assert [row for row in rows if "make_bottoms" in row[1]] == [
+        ("?", BOTTOM % ("(7, 3, 2)", mock.layer / "net.prototxt"))
+    ]
 
 
 def test_a_python_layer_in_place_is_told_what_backward_sees(loaded):
