@@ -5,6 +5,7 @@ import contextlib
 import importlib.util
 import json
 import keyword
+import logging
 import math
 import os
 import re
@@ -894,16 +895,27 @@ def generate(template, answers, out):
     """Run the template; return the folder that it made."""
     try:
         from click import ClickException
-        from cookiecutter.exceptions import CookiecutterException
+        from cookiecutter.exceptions import CookiecutterException, RepositoryNotFound
         from cookiecutter.main import cookiecutter
+        from requests import RequestException
     except ImportError as error:
         text = f"it needs cookiecutter: {sys.executable} -m pip install cookiecutter"
         raise CommandError(f"{text} ({error})") from error
+    logging.getLogger("cookiecutter").addHandler(logging.NullHandler())
     try:
         with quiet():
             return cookiecutter(
                 template, no_input=True, extra_context=answers, output_dir=out
             )
+    except (
+        RepositoryNotFound,
+        subprocess.CalledProcessError,  # of git
+        RequestException,
+    ) as error:
+        raise CommandError(
+            f"{template}: no template can be had there: type --template DIR, a clone of "
+            "caffe-pylayer"
+        ) from error
     except ClickException as error:
         raise CommandError(error.format_message()) from error
     except (CookiecutterException, ValueError, UnicodeError) as error:

@@ -34,6 +34,7 @@ ASCII_MARKS = "+x?"
 PYTHON_PARAM = ("module", "layer")
 PHASES = ("TRAIN", "TEST")
 ABORT = r"Check failed|Message type|Unknown|\d+:\d+: "  # what Caffe says of a net
+OF_AUTHOR = r"(?m)^  \S+:\d+ in "  # a line of a layer, as trace shows it
 GET_CAFFE = "see docs/caffe.md of caffe-pylayer"
 ACTIVATE = {"sh": (".", "sh"), "fish": ("source", "fish"), "tcsh": ("source", "csh")}
 
@@ -337,7 +338,8 @@ class Doctor(object):
     def check_class(self):
         facts = self.ask("examine", self.module)
         if "error" in facts:
-            raise Problem(facts["error"], hint(facts) or "mend %s.py" % self.name)
+            fix = hint(facts) or mend(facts, self.name + ".py", self.module)
+            raise Problem(facts["error"], fix)
         self.classes = facts.get("layers")
         if not self.classes:
             raise Problem(
@@ -456,9 +458,8 @@ class Doctor(object):
         if "caffe" not in self.passed:
             raise NotKnown(where + "cannot be asked before caffe is right")
         if "error" in facts:
-            raise Problem(
-                where + facts["error"], hint(facts) or "mend %s" % source(path)
-            )
+            fix = hint(facts) or mend(facts, source(path), module)
+            raise Problem(where + facts["error"], fix)
         if name not in facts.get("layers", ()):
             known = " or ".join(
                 'layer: "%s"' % known for known in facts.get("layers", ())
@@ -501,7 +502,9 @@ class Doctor(object):
                 fix = hint(facts, **about_net(message, phase)) or asked_for_all(message)
                 if not fix and "Traceback" not in error and re.search(ABORT, error):
                     fix = "change this in %s" % os.path.basename(path)
-                fix = fix or "mend it; %s says more" % more
+                if re.search(OF_AUTHOR, facts["log"]):
+                    fix = fix or "mend it; %s says more" % more
+                fix = fix or more + " shows where"
                 raise Problem("%s: %s" % (phase, error), fix)
         return "loads and runs in %s%s" % (
             " and ".join(phases),
@@ -618,7 +621,7 @@ def read(path):
     except NoNet as error:
         raise Problem("it is " + error.got, error.fix)
     except CommandError as error:
-        raise Problem(str(error), "mend it there")
+        raise Problem(str(error), "correct it there")
     except EnvironmentError as error:
         raise Problem("%s: %s" % (path, error.strerror), "name a file that can be read")
 
@@ -676,6 +679,16 @@ def names_in(layer):
 def hint(facts, **about):
     """Return what to do about a child's error, None where that is not known."""
     return causes.fix_for(facts.get("error", ""), facts["log"], pip=pip(), **about)
+
+
+def mend(facts, file, module):
+    """Return what to do about a module that cannot be imported, for a cause that is not known."""
+    files = [os.path.basename(path) for path in facts.get("files", ())]
+    name = os.path.basename(file)
+    if name in files or name in facts["error"]:
+        return "mend %s" % file
+    test = "%s -c %s" % (python(), quote("import " + module))
+    return "look at what %s does where it is imported: %s" % (file, test)
 
 
 def programs(*names):

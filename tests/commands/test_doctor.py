@@ -259,6 +259,9 @@ def test_a_layer_that_starts_a_process_has_only_ticks(whole):
 
 OFF_PYTHONPATH = "rename it or take {other} off PYTHONPATH"
 SAYS_MORE = "mend it; {python} -m pytest says more"
+AT_IMPORT = (
+    "look at what my_layer.py does where it is imported: {python} -c 'import my_layer'"
+)
 SHOWS_WHERE = "* trace --layer {layer} shows where"
 PLACEHOLDER = "{other}/caffe is PyPI's empty placeholder"
 NETS = "net in pycaffe, net in caffe"
@@ -340,7 +343,12 @@ def a_module_that_imports_what_is_not_there(patient):
     patient.edit("my_layer.py", "import caffe\n", "import caffe\nimport no_such\n")
 
 
-@breaks("mock", "class", "it dies of signal 6", "mend my_layer.py")
+@breaks(
+    "mock",
+    "class",
+    "it dies of signal 6",
+    AT_IMPORT,
+)
 def a_module_that_aborts(patient):
     patient.edit("my_layer.py", "import caffe\n", "import os\nos.abort()\n")
 
@@ -354,7 +362,7 @@ def a_module_that_exits(patient):
     "mock",
     "class",
     "importing my_layer ends Python, as os._exit(0) does",
-    "mend my_layer.py",
+    AT_IMPORT,
 )
 def a_module_that_ends_python(patient):
     patient.edit(
@@ -459,7 +467,7 @@ def a_forward_that_aborts(patient):
     "here",
     "fragment",
     "my_layer.prototxt:*: expected a string in quotes, got {{*",
-    "mend it there",
+    "correct it there",
 )
 def a_message_where_a_string_belongs(patient):
     patient.edit("my_layer.prototxt", "param_str: '", "param_str { } #")
@@ -785,7 +793,7 @@ def a_script_of_a_name_that_only_numpy_imports(patient):
 
 
 @breaks(
-    "here", "fragment", "my_layer.prototxt:3:9: expected *, got }}", "mend it there"
+    "here", "fragment", "my_layer.prototxt:3:9: expected *, got }}", "correct it there"
 )
 def a_fragment_that_does_not_parse(patient):
     patient.edit("my_layer.prototxt", '"Python"', "}")
@@ -906,7 +914,15 @@ WRONG_NETS = {  # its text, and the cross
     ),
     "abort": (
         LAYER % ("bad", "X"),
-        "layer a: it dies of signal 6 -> mend {other}/bad.py",
+        "layer a: it dies of signal 6 -> look at what {other}/bad.py does * 'import bad'",
+    ),
+    "raises": (
+        LAYER % ("raises", "X"),
+        "layer a: ZeroDivisionError: * -> mend {other}/raises.py",
+    ),
+    "syntax": (
+        LAYER % ("syntax", "X"),
+        "layer a: SyntaxError: * -> mend {other}/syntax.py",
     ),
     "path": (LAYER % ("{other}/there", "X"), '*-> write module: "there"'),
     "py": (LAYER % ("there.py", "X"), '*-> write module: "there"'),
@@ -930,11 +946,11 @@ WRONG_NETS = {  # its text, and the cross
     ),
     "braces": (
         "layer {\n% }",
-        "braces.prototxt:2:1: expected *, got % }} -> mend it there",
+        "braces.prototxt:2:1: expected *, got % }} -> correct it there",
     ),
     "mark": (
         "\ufefflayer {}",
-        "mark.prototxt:1:1: expected *a byte order mark* -> mend it there",
+        "mark.prototxt:1:1: expected *a byte order mark* -> correct it there",
     ),
     "solver": ("net: 'a.prototxt'", "it is a solver -> name its net, a.prototxt"),
     "inside": (
@@ -952,7 +968,7 @@ WRONG_NETS = {  # its text, and the cross
     "blank": (" # nothing\n", "it is an empty file -> name the file of a net"),
     "level": (
         "layer { include { min_level: 'a' } }",
-        "level.prototxt:1:30: expected a whole number, got 'a' -> mend it there",
+        "level.prototxt:1:30: expected a whole number, got 'a' -> correct it there",
     ),
     "empty": ("name: 'net'", "it has no layer {{ }} -> name a net"),
     "old": (
@@ -1007,6 +1023,8 @@ def wrong_nets(baked, tmp_path_factory):
     patient.hide({**QUICK_NUMPY, "caffe.py": MOCK_CAFFE})
     patient.shadow("far/__pycache__/x")
     patient.shadow("bad.py", "import os\nos.abort()\n")
+    patient.shadow("raises.py", "1 / 0\n")
+    patient.shadow("syntax.py", "class X(\n")
     patient.shadow("good_loss.py", "import caffe\nclass Loss(caffe.Layer): pass\n")
     patient.shadow("there.py", "import caffe\nclass X(caffe.Layer): pass\n")
     patient.write(tmp / "deep/ml.py")
@@ -1062,6 +1080,12 @@ LOADED = {  # its text, and what comes of loading it
         "TRAIN: layer b: ValueError: MyLayer: param_str has no key 'x3'; * -> mend it; *"
         "caffe_pylayer trace {layer}/key.prototxt --phase TRAIN says more",
     ),
+    "dies": (
+        DATA + (MINE % "").replace("my_layer", "dies").replace("MyLayer", "Dies"),
+        "✗",
+        "TRAIN: layer b*signal 6* -> *caffe_pylayer trace {layer}/dies.prototxt --phase TRAIN "
+        "shows where",
+    ),
     "bottom": (
         DATA + OTHER.replace("'d'", "'e'") % ("include { phase: TEST }", ""),
         "✗",
@@ -1109,6 +1133,11 @@ def loaded(baked, tmp_path_factory, with_caffe):
     tmp = tmp_path_factory.mktemp("loaded")
     patient = Patient(shutil.copytree(baked, tmp / "my_layer"), with_caffe)
     patient.hide(QUICK_SKIMAGE)
+    patient.shadow(
+        "dies.py",
+        "import os, caffe\nclass Dies(caffe.Layer):\n def setup(self, *_): os.abort()\n"
+        " reshape = forward = backward = setup\n",
+    )
     return patient, looked_at(patient, {name: row[0] for name, row in LOADED.items()})
 
 
