@@ -67,13 +67,17 @@ class Children(object):
     def hangs(self):
         return "it hangs: stopped after %g s" % self.seconds
 
+    def left(self):
+        """Return the seconds that are left for all children."""
+        return self.end - time.time()
+
     def run(self, *command):
         """Return what a command tells, with its log, and the error if it failed."""
         return self.run_all(command, 1)[0]
 
     def run_all(self, command, count):
         """Return what a command tells of each of so many questions, up to the one that ends it."""
-        left = self.end - time.time()
+        left = self.left()
         if left <= 0:
             raise TimeIsOver("not asked: %g s are over (--timeout)" % self.seconds)
         handle, path = tempfile.mkstemp(dir=self.folder)

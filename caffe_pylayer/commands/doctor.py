@@ -16,12 +16,12 @@ import sys
 import tempfile
 
 from ..checks.prototxt import boolean
-from . import CommandError, causes
+from . import CommandError, causes, made_bottoms
 from .causes import WITH_PYTHON, by_a_line, pythonpath, right_module
 from .children import PACKAGE, SECONDS, Children, Later, TimeIsOver, native
 from .doctor_child.caffe_pylayer_child import short
 from .layer_folder import add_layer_option, find_layer, quote
-from .net_text import NoNet, included, read_message, rules
+from .net_text import Net, NoNet, included, read_message, rules, text_of
 
 PYTHON_S_MODULES = sorted(sys.modules)  # for which a file may be taken
 EXAMPLES = """examples:
@@ -34,6 +34,7 @@ ASCII_MARKS = "+x?"
 PYTHON_PARAM = ("module", "layer")
 PHASES = ("TRAIN", "TEST")
 ABORT = r"Check failed|Message type|Unknown|\d+:\d+: "  # what Caffe says of a net
+OF_AUTHOR = r"(?m)^  \S+:\d+ in "  # a line of a layer, as trace shows it
 GET_CAFFE = "see docs/caffe.md of caffe-pylayer"
 ACTIVATE = {"sh": (".", "sh"), "fish": ("source", "fish"), "tcsh": ("source", "csh")}
 
@@ -65,6 +66,7 @@ class Doctor(object):
     """The checks of a Layer by its Children."""
 
     def __init__(self, layer, children):
+        self.layer = layer
         self.home, self.name = layer
         self.children = children
         self.net = os.path.join(children.folder, "net.prototxt")
@@ -131,7 +133,10 @@ class Doctor(object):
                 marks.append(result[0])
                 yield result
             if CROSS not in marks:
-                yield self.row(topic, functools.partial(self.check_run, path))
+                run = []
+                yield self.row(topic, functools.partial(self.check_run, path, run))
+                for line in self.compare_bottoms(path, run):
+                    yield QUESTION, topic, line
 
     def checks_of_net(self, path):
         """Return a check for each class that the Python layers of a net name."""
@@ -333,7 +338,8 @@ class Doctor(object):
     def check_class(self):
         facts = self.ask("examine", self.module)
         if "error" in facts:
-            raise Problem(facts["error"], hint(facts) or "mend %s.py" % self.name)
+            fix = hint(facts) or mend(facts, self.name + ".py", self.module)
+            raise Problem(facts["error"], fix)
         self.classes = facts.get("layers")
         if not self.classes:
             raise Problem(
@@ -452,9 +458,8 @@ class Doctor(object):
         if "caffe" not in self.passed:
             raise NotKnown(where + "cannot be asked before caffe is right")
         if "error" in facts:
-            raise Problem(
-                where + facts["error"], hint(facts) or "mend %s" % source(path)
-            )
+            fix = hint(facts) or mend(facts, source(path), module)
+            raise Problem(where + facts["error"], fix)
         if name not in facts.get("layers", ()):
             known = " or ".join(
                 'layer: "%s"' % known for known in facts.get("layers", ())
@@ -463,8 +468,11 @@ class Doctor(object):
             raise Problem(where + "no caffe.Layer %s in %s" % (name, source(path)), fix)
         return where + "%s in %s" % (name, source(path))
 
-    def check_run(self, path):
-        """Check that each layer of a net runs, forward and backward, in the phases it has."""
+    def check_run(self, path, run):
+        """Check that each layer of a net runs, forward and backward, in the phases it has.
+
+        To the list `run` it adds (layer's name, [(blob, shape) of its bottoms]) of Python layers.
+        """
         if "Python layers" not in self.passed:
             raise NotKnown("whether it loads and runs can be asked on real Caffe only")
         message = read(path)
@@ -484,6 +492,7 @@ class Doctor(object):
         ]
         for phase, trace in zip(phases, traces):
             facts = trace()
+            run += facts.get("bottoms", ())
             more = "%s trace %s --phase %s" % (command(), quote(path), phase)
             error = facts.get("error")
             if error == self.children.hangs():
@@ -493,7 +502,9 @@ class Doctor(object):
                 fix = hint(facts, **about_net(message, phase)) or asked_for_all(message)
                 if not fix and "Traceback" not in error and re.search(ABORT, error):
                     fix = "change this in %s" % os.path.basename(path)
-                fix = fix or "mend it; %s says more" % more
+                if re.search(OF_AUTHOR, facts["log"]):
+                    fix = fix or "mend it; %s says more" % more
+                fix = fix or more + " shows where"
                 raise Problem("%s: %s" % (phase, error), fix)
         return "loads and runs in %s%s" % (
             " and ".join(phases),
@@ -501,6 +512,30 @@ class Doctor(object):
             if asked_for_all(message)
             else "",
         )
+
+    def compare_bottoms(self, path, run):
+        """Return lines that say which bottoms of this layer in a net its test makes otherwise.
+
+        The shapes are those of layers that did `run` in Caffe, else what the net's text tells.
+        The layer's own example is left out: its tests run it.
+        """
+        if same(os.path.dirname(path), os.path.join(self.home, "example")):
+            return []
+        try:
+            net = Net(text_of(path), path)
+        except CommandError:
+            return []
+        own = self.fragment and names_in(self.fragment)
+        layers = [x for x in net.layers if own and names_in(x.message) == own]
+        names = [layer.name for layer in layers]
+        found = [
+            made_bottoms.Bottom(i, blob, shape)
+            for name, blobs in run
+            if name in names
+            for i, (blob, shape) in enumerate(blobs)
+        ] or made_bottoms.in_text(net, layers)
+        seconds = min(self.children.left(), made_bottoms.SECONDS)
+        return made_bottoms.compare(found, self.layer, path, max(seconds, 1))
 
 
 def about_net(message, phase):
@@ -586,7 +621,7 @@ def read(path):
     except NoNet as error:
         raise Problem("it is " + error.got, error.fix)
     except CommandError as error:
-        raise Problem(str(error), "mend it there")
+        raise Problem(str(error), "correct it there")
     except EnvironmentError as error:
         raise Problem("%s: %s" % (path, error.strerror), "name a file that can be read")
 
@@ -644,6 +679,16 @@ def names_in(layer):
 def hint(facts, **about):
     """Return what to do about a child's error, None where that is not known."""
     return causes.fix_for(facts.get("error", ""), facts["log"], pip=pip(), **about)
+
+
+def mend(facts, file, module):
+    """Return what to do about a module that cannot be imported, for a cause that is not known."""
+    files = [os.path.basename(path) for path in facts.get("files", ())]
+    name = os.path.basename(file)
+    if name in files or name in facts["error"]:
+        return "mend %s" % file
+    test = "%s -c %s" % (python(), quote("import " + module))
+    return "look at what %s does where it is imported: %s" % (file, test)
 
 
 def programs(*names):

@@ -6,15 +6,14 @@ net, a layer without bottoms to its start, and nothing else changes.
 """
 
 import difflib
-import importlib
 import os
 import re
 import shutil
 import sys
 import tempfile
 
-from ..checks import isolation, prototxt
-from . import CommandError, shapes
+from ..checks import prototxt
+from . import CommandError, made_bottoms, shapes
 from .layer_folder import SUFFIX, add_layer_option, find_layer
 from .net_text import (
     STRING,
@@ -59,7 +58,6 @@ COMMENT = re.compile(
 # What Caffe takes for granted in a ...Loss, but not any more once a layer reads its top: a line
 # of its own before the type.
 WEIGHT = "loss_weight: 1 # by caffe-pylayer splice"
-SECONDS = 20  # that make_bottoms may take
 
 
 # Putting in.
@@ -609,42 +607,13 @@ def read_fragment(path):
     return fragment
 
 
-def compare_shapes(text, path, name, of):
-    """Return lines that say which bottoms have other shapes than make_bottoms of a Layer gives."""
+def other_bottoms(text, path, name, layer):
+    """Return lines that say which bottoms of what was put in have other shapes than in its test."""
     net = Net(text, path)
-    layer = [x for x in _put_in(net) if x.name == name][-1]
-    index = net.layers.index(layer)
-    states = [state for state in net.states if included(layer.rules, state)]
-    there = [shapes.of_blobs(net, state, index) for state in states]
-    if not any(found.get(bottom.value) for found in there for bottom in layer.bottoms):
-        return []
-    words = "%s: %s is %s, make_bottoms makes %s: test the layer with --bottoms-from=%s"
-    tested, lines = shapes_of_test(of) or [], []
-    for bottom, shape in zip(layer.bottoms, tested):
-        for here in [found.get(bottom.value) for found in there]:
-            if here and shapes.differ(here, shape):
-                both = shapes.written(here), shapes.written(shape)
-                lines.append(words % ((path, bottom.value) + both + (path,)))
-    return sorted(set(lines), key=lines.index)
-
-
-def shapes_of_test(layer):
-    """Return the shapes of what make_bottoms gives, None where it gives nothing."""
-
-    def run():
-        os.dup2(2, 1)  # what the test prints is not part of the net
-        sys.stdout = open(os.devnull, "w")
-        sys.dont_write_bytecode = True
-        sys.path[:0] = [os.path.join(layer.folder, "tests"), layer.folder]
-        numpy = importlib.import_module("numpy")
-        test = importlib.import_module("test_" + layer.name)
-        bottoms = test.make_bottoms(numpy.random.RandomState(0), 2)
-        return [[int(size) for size in numpy.shape(bottom)] for bottom in bottoms]
-
-    try:
-        return isolation.run_in_child(run, SECONDS, layer.folder)
-    except isolation.ChildEnded:
-        return None
+    there = [x for x in _put_in(net) if x.name == name][-1:]
+    found = made_bottoms.in_text(net, there)
+    lines = made_bottoms.compare(found, layer, path)
+    return ["%s: %s" % (path, line) for line in lines]
 
 
 def need_writable(path, in_place):
@@ -772,7 +741,8 @@ def main(parser, given):
         else:
             text, done = put_in(net, fragment, options.after, *more + (options.before,))
         name = options.name or fragment.layers[0].name
-        lines = compare_shapes(text, options.net, name, find_layer(options.layer))
+        layer = find_layer(options.layer)
+        lines = other_bottoms(text, options.net, name, layer)
     target = options.net if options.in_place else options.o
     if target in (None, "-"):
         show(text if target else diff(net.text, text, options.net))

@@ -28,6 +28,7 @@ np = search_path.import_numpy()
 from ..checks import checks, engine, hints, isolation, prototxt, subject  # noqa: E402
 from ..checks import net as layer_nets  # noqa: E402
 from . import causes, trace_plots  # noqa: E402
+from .doctor_child import caffe_pylayer_child  # noqa: E402
 
 EXAMPLES = """examples:
   caffe-pylayer trace
@@ -251,6 +252,7 @@ def trace_net(caffe, arguments):
     caffe.set_random_seed(arguments.seed % 2**31 + 1)
     net = caffe.Net(arguments.net, PHASES.index(phase))
     steps = steps_of(net)
+    tell_shapes(step for step in steps if step.type == "Python")
     names = [step.name for step in steps if not step.inserted]
     for name in arguments.only or []:
         if name not in names:
@@ -293,6 +295,16 @@ def trace_net(caffe, arguments):
     left = [step for step in reversed(steps) if not step.backward(step in shown)]
     at("the end, after all layers")
     say_names("no diff comes to the tops of", [step for step in left if step in shown])
+
+
+def tell_shapes(steps):
+    """Tell the doctor, where it asks, the bottoms of layers: name, and blobs with shapes."""
+    if "CAFFE_PYLAYER_FACTS" in os.environ:
+        told = [
+            (step.name, [(name, list(blob.shape)) for _, name, blob in step.bottoms])
+            for step in steps
+        ]
+        caffe_pylayer_child.tell(bottoms=told)
 
 
 def copy_weights(net, path, steps):

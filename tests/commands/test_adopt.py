@@ -468,3 +468,38 @@ print(plan.rows[-1])
     command = ["--bind", PROJECT, "python3", "-B", "-c", code]
     done = with_caffe(tmp_path, *command, PYTHONPATH=str(PROJECT))
     assert done.stdout == "(' ', 'shape', 'b 4x3: Caffe')\n", done.stderr
+
+
+# Installed by pip, which leaves the template out
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(adopt, "PROJECT", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///no/such.git", "/no/such", "http://[/x.zip"]
+)
+def test_a_template_that_cannot_be_had_is_one_line(installed, address, capfd):
+    installed.setattr(adopt, "PUBLISHED", address)
+    assert refused(LAYERS / "tabs.py") == (
+        f"{address}: no template can be had there: type --template DIR, a clone of caffe-pylayer"
+    )
+    assert (os.listdir(), capfd.readouterr().err) == ([], "")
+
+
+def test_the_command_that_is_printed_makes_a_folder(installed, capsys):
+    run(str(LAYERS / "tabs.py"), "--print")
+    given = capsys.readouterr().out.split("\n")[0]
+    assert given.startswith(
+        f"cookiecutter --no-input {adopt.PUBLISHED} layer_name=tabs "
+    )
+    command = given.replace(adopt.PUBLISHED, shlex.quote(str(PROJECT)))
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr, os.listdir()) == (0, "", ["tabs"])

@@ -20,7 +20,8 @@ from support.project import PROJECT
 
 NAMES = [name for name, _, _ in COMMANDS]
 NET = 'layer { name: "data" type: "Input" top: "data" }\n'
-NEWER = ("adopt.py", "audit.py", "findings.py", "net_blobs.py", "python_layers.py")
+NEWER = ["audit.py", "findings.py", "net_blobs.py", "python_layers.py"]
+NEWER += ["adopt.py", "adopt_module.py", "adopt_plan.py", "adopt_source.py"]
 FOR_A_LAYER = {"doctor": [], "trace": [], "splice": ["net.prototxt", "--after", "data"]}
 
 

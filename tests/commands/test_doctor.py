@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
 
 from support.commands import PACKAGE, QUICK_SKIMAGE
@@ -258,6 +259,9 @@ def test_a_layer_that_starts_a_process_has_only_ticks(whole):
 
 OFF_PYTHONPATH = "rename it or take {other} off PYTHONPATH"
 SAYS_MORE = "mend it; {python} -m pytest says more"
+AT_IMPORT = (
+    "look at what my_layer.py does where it is imported: {python} -c 'import my_layer'"
+)
 SHOWS_WHERE = "* trace --layer {layer} shows where"
 PLACEHOLDER = "{other}/caffe is PyPI's empty placeholder"
 NETS = "net in pycaffe, net in caffe"
@@ -339,7 +343,12 @@ def a_module_that_imports_what_is_not_there(patient):
     patient.edit("my_layer.py", "import caffe\n", "import caffe\nimport no_such\n")
 
 
-@breaks("mock", "class", "it dies of signal 6", "mend my_layer.py")
+@breaks(
+    "mock",
+    "class",
+    "it dies of signal 6",
+    AT_IMPORT,
+)
 def a_module_that_aborts(patient):
     patient.edit("my_layer.py", "import caffe\n", "import os\nos.abort()\n")
 
@@ -353,7 +362,7 @@ def a_module_that_exits(patient):
     "mock",
     "class",
     "importing my_layer ends Python, as os._exit(0) does",
-    "mend my_layer.py",
+    AT_IMPORT,
 )
 def a_module_that_ends_python(patient):
     patient.edit(
@@ -458,7 +467,7 @@ def a_forward_that_aborts(patient):
     "here",
     "fragment",
     "my_layer.prototxt:*: expected a string in quotes, got {{*",
-    "mend it there",
+    "correct it there",
 )
 def a_message_where_a_string_belongs(patient):
     patient.edit("my_layer.prototxt", "param_str: '", "param_str { } #")
@@ -784,7 +793,7 @@ def a_script_of_a_name_that_only_numpy_imports(patient):
 
 
 @breaks(
-    "here", "fragment", "my_layer.prototxt:3:9: expected *, got }}", "mend it there"
+    "here", "fragment", "my_layer.prototxt:3:9: expected *, got }}", "correct it there"
 )
 def a_fragment_that_does_not_parse(patient):
     patient.edit("my_layer.prototxt", '"Python"', "}")
@@ -905,7 +914,15 @@ WRONG_NETS = {  # its text, and the cross
     ),
     "abort": (
         LAYER % ("bad", "X"),
-        "layer a: it dies of signal 6 -> mend {other}/bad.py",
+        "layer a: it dies of signal 6 -> look at what {other}/bad.py does * 'import bad'",
+    ),
+    "raises": (
+        LAYER % ("raises", "X"),
+        "layer a: ZeroDivisionError: * -> mend {other}/raises.py",
+    ),
+    "syntax": (
+        LAYER % ("syntax", "X"),
+        "layer a: SyntaxError: * -> mend {other}/syntax.py",
     ),
     "path": (LAYER % ("{other}/there", "X"), '*-> write module: "there"'),
     "py": (LAYER % ("there.py", "X"), '*-> write module: "there"'),
@@ -929,11 +946,11 @@ WRONG_NETS = {  # its text, and the cross
     ),
     "braces": (
         "layer {\n% }",
-        "braces.prototxt:2:1: expected *, got % }} -> mend it there",
+        "braces.prototxt:2:1: expected *, got % }} -> correct it there",
     ),
     "mark": (
         "\ufefflayer {}",
-        "mark.prototxt:1:1: expected *a byte order mark* -> mend it there",
+        "mark.prototxt:1:1: expected *a byte order mark* -> correct it there",
     ),
     "solver": ("net: 'a.prototxt'", "it is a solver -> name its net, a.prototxt"),
     "inside": (
@@ -951,7 +968,7 @@ WRONG_NETS = {  # its text, and the cross
     "blank": (" # nothing\n", "it is an empty file -> name the file of a net"),
     "level": (
         "layer { include { min_level: 'a' } }",
-        "level.prototxt:1:30: expected a whole number, got 'a' -> mend it there",
+        "level.prototxt:1:30: expected a whole number, got 'a' -> correct it there",
     ),
     "empty": ("name: 'net'", "it has no layer {{ }} -> name a net"),
     "old": (
@@ -1006,6 +1023,8 @@ def wrong_nets(baked, tmp_path_factory):
     patient.hide({**QUICK_NUMPY, "caffe.py": MOCK_CAFFE})
     patient.shadow("far/__pycache__/x")
     patient.shadow("bad.py", "import os\nos.abort()\n")
+    patient.shadow("raises.py", "1 / 0\n")
+    patient.shadow("syntax.py", "class X(\n")
     patient.shadow("good_loss.py", "import caffe\nclass Loss(caffe.Layer): pass\n")
     patient.shadow("there.py", "import caffe\nclass X(caffe.Layer): pass\n")
     patient.write(tmp / "deep/ml.py")
@@ -1031,15 +1050,27 @@ def test_a_cross_and_its_fix_for_a_net_of(wrong_nets, name):
     assert mark == "✗"
 
 
-DATA = "layer { name: 'd' type: 'DummyData' top: 'd' dummy_data_param { shape { dim: 2 } } }\n"
+THREE = (
+    "layer { name: 'd' type: 'DummyData' top: 'd' dummy_data_param { shape { %s } } }\n"
+)
+DATA = THREE % "dim: 2 dim: 3 dim: 4"  # as make_bottoms
 SOURCE = (
     "layer { name: 'd' type: '%s' top: 'd' %s { source: 'missing' batch_size: 2 %s } }"
 )
 MINE = """layer { name: 'b' type: 'Python' bottom: 'd' top: 'b' loss_weight: 1
   python_param { module: 'my_layer' layer: 'MyLayer' %s } }\n"""
+RESHAPED = """layer { name: 'e' type: 'Reshape' bottom: 'd' top: 'e'
+  reshape_param { axis: 1 shape { dim: -1 } } }\n"""
 OTHER = MINE.replace("name: 'b'", "name: 'c' %s").replace("top: 'b'", "top: 'c'")
 MENDED = "says more"
 LOADED = {  # its text, and what comes of loading it
+    "shape": (
+        THREE % "dim: 7 dim: 3 dim: 2" + RESHAPED + MINE % ""
+        + OTHER.replace("'d'", "'e'") % ("", ""),
+        "?",
+        "e is *",
+    ),
+    "same_shape": (THREE % "dim: 7 dim: 3 dim: 4" + MINE % "", "✓", "loads and runs in TRAIN"),
     "train_only": (
         DATA.replace("top", "include { phase: TRAIN } top"), "✓", "loads and runs in TRAIN"
     ),
@@ -1048,6 +1079,12 @@ LOADED = {  # its text, and what comes of loading it
         "✗",
         "TRAIN: layer b: ValueError: MyLayer: param_str has no key 'x3'; * -> mend it; *"
         "caffe_pylayer trace {layer}/key.prototxt --phase TRAIN says more",
+    ),
+    "dies": (
+        DATA + (MINE % "").replace("my_layer", "dies").replace("MyLayer", "Dies"),
+        "✗",
+        "TRAIN: layer b*signal 6* -> *caffe_pylayer trace {layer}/dies.prototxt --phase TRAIN "
+        "shows where",
     ),
     "bottom": (
         DATA + OTHER.replace("'d'", "'e'") % ("include { phase: TEST }", ""),
@@ -1096,6 +1133,11 @@ def loaded(baked, tmp_path_factory, with_caffe):
     tmp = tmp_path_factory.mktemp("loaded")
     patient = Patient(shutil.copytree(baked, tmp / "my_layer"), with_caffe)
     patient.hide(QUICK_SKIMAGE)
+    patient.shadow(
+        "dies.py",
+        "import os, caffe\nclass Dies(caffe.Layer):\n def setup(self, *_): os.abort()\n"
+        " reshape = forward = backward = setup\n",
+    )
     return patient, looked_at(patient, {name: row[0] for name, row in LOADED.items()})
 
 
@@ -1105,6 +1147,30 @@ def test_a_net_is_loaded_and_run(loaded, name):
     mark, text = rows[name][-1]
     assert matches(text, LOADED[name][2], patient), text
     assert mark == LOADED[name][1]
+
+
+BOTTOM = "d is %s, make_bottoms makes (2, 3, 4): test the layer with pytest --bottoms-from=%s"
+
+
+def test_bottoms_of_other_shapes_than_in_the_test_are_a_question(loaded):
+    """As real Caffe gives them, also where the text does not tell them."""
+    patient, rows = loaded
+    path = patient.layer / "shape.prototxt"
+    assert rows["shape"][1:] == [
+        ("✓", "loads and runs in TRAIN"),
+        ("?", BOTTOM % ("(7, 3, 2)", path)),
+        ("?", BOTTOM.replace("d is", "e is") % ("(7, 6)", path)),
+    ]
+    assert all("make_bottoms" not in text for _, text in rows["same_shape"])
+
+
+def test_bottoms_of_other_shapes_are_told_by_the_text_without_caffe(mock):
+    mock.env["PYTHONPATH"] += f":{os.path.dirname(os.path.dirname(numpy.__file__))}"
+    shutil.rmtree(mock.tmp / "quick/numpy")
+    rows = looked_at(mock, {"net": LOADED["shape"][0]})["net"]
+    assert [row for row in rows if "make_bottoms" in row[1]] == [
+        ("?", BOTTOM % ("(7, 3, 2)", mock.layer / "net.prototxt"))
+    ]
 
 
 def test_a_python_layer_in_place_is_told_what_backward_sees(loaded):

@@ -271,9 +271,7 @@ def test_a_loss_that_weighs_nothing_is_still_a_loss(layers, put):
 
 def test_a_new_output_of_the_net_is_said(splice):
     done = splice(NET, "--after", "loss", "-o", "-")
-    assert done.stderr.endswith(
-        b"read by no layer: my_layer is an output of the net now\n"
-    )
+    assert b"read by no layer: my_layer is an output of the net now\n" in done.stderr
 
 
 LOSS = NET[NET.index(b'layer {\n  name: "loss"') :]
@@ -357,7 +355,7 @@ SHAPED = NET.replace(
 def test_shapes_that_the_layer_s_test_does_not_have_are_said(splice, layers):
     words = (
         b": ip is (8, 5), make_bottoms makes (2, 3, 4): test the layer with "
-        b"--bottoms-from=net.prototxt\n"
+        b"pytest --bottoms-from=net.prototxt\n"
     )
     assert words in splice(SHAPED, "--after", "ip", "-o", "-").stderr
     assert (

@@ -103,7 +103,7 @@ def test_the_identity_changes_no_digit_of_the_losses(digits, folder, train, tmp_
     assert done == (
         "train_val.prototxt: my_layer between Softmax and loss\n"
         "train_val.prototxt: output_2 is (?, 10), make_bottoms makes (2, 3, 4): test the layer "
-        "with --bottoms-from=train_val.prototxt\n"
+        "with pytest --bottoms-from=train_val.prototxt\n"
     )
     with_layer = train(folder)
     assert with_layer == train(by_hand, TRAIN)

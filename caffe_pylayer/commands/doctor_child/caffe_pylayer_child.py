@@ -28,7 +28,8 @@ def telling(function):
             frames = traceback.extract_tb(sys.exc_info()[2])
             lines = [frame[1] for frame in frames if os.path.basename(frame[0]) == file]
             where = " (%s, line %d)" % (file, lines[-1]) if lines else ""
-            tell(error=words(error) + where)
+            files = sorted(set(os.path.abspath(frame[0]) for frame in frames))
+            tell(error=words(error) + where, files=files)
             raise
 
     return run
