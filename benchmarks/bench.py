@@ -233,7 +233,7 @@ def growth(workshop):
         for kind in ("identity", "loss")
     }
     layers["relu"] = plant(Path(layers["identity"]), workshop.folder / "relu", RELU)
-    found = workshop.on_caffe("growth", layers=layers, sizes=GROWTH, repeats=3)
+    found = workshop.on_caffe("growth", layers=layers, sizes=GROWTH, repeats=5)
     rows, first = [], {row["kind"]: row for row in reversed(found)}
     for row in found:
         rows.append([
