@@ -233,7 +233,7 @@ def growth(workshop):
         for kind in ("identity", "loss")
     }
     layers["relu"] = plant(Path(layers["identity"]), workshop.folder / "relu", RELU)
-    found = workshop.on_caffe("growth", layers=layers, sizes=GROWTH, repeats=3)
+    found = workshop.on_caffe("growth", layers=layers, sizes=GROWTH, repeats=5)
     rows, first = [], {row["kind"]: row for row in reversed(found)}
     for row in found:
         rows.append([
@@ -241,6 +241,7 @@ def growth(workshop):
             times(row["seconds"] / first[row["kind"]]["seconds"]),
             times(row["seconds"] / row["one_pass"]),
             times(row["seconds"] / row["fast"]),
+            times(row["seconds"] / row["there"]),
         ])  # fmt: skip
     head = [
         "layer",
@@ -249,6 +250,7 @@ def growth(workshop):
         "time, of that at 100",
         "time, of one forward and backward",
         "time, of gradcheck's fast_mode",
+        "of it at the same draws",
     ]
     parts = [table(head, rows)]
     for text, limit, chosen in (

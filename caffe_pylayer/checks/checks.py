@@ -53,7 +53,8 @@ STALE = (
 )
 ANOTHER_TOP = "the gradient cannot be measured: the same bottoms gave another top"
 REPEATS = 4  # of forward at the end: what it counts may show late
-MANY_ELEMENTS = 50000  # of all bottoms, from which fewer draws show as much
+MANY_ELEMENTS = 25000  # of all bottoms, from which fewer draws show as much
+LARGE_DRAWS = (2, 3)  # these: two batch sizes, weights off their initial values
 MOST_COMBINATIONS = 4  # wanted bottoms of which all combinations are tried
 
 
@@ -253,12 +254,13 @@ def assert_close(what, name, found, expected, columns):
 
 def check_gradient(subject):
     """Backward gives the slopes of forward, for each wanted bottom and each weight."""
-    unmeasured, draws, nets = [], draws_of(subject), {}
+    unmeasured, draws, nets = [], draws_of(subject), ({}, [])
     for draw in draws:
-        batch = BATCHES[draw % len(BATCHES)]
-        first = draw == draws[0]
-        whole = first or len(draws) == DRAWS and draw < len(BATCHES)
-        unmeasured += check_gradient_of(subject, draw, batch, nets, first, whole)
+        whole = draw in (draws[0], 1)  # in a larger batch more may be left unwritten
+        last = len(draws) == DRAWS and draw >= DRAWS - len(BATCHES)  # of that batch
+        repeats = REPEATS if last else 1
+        arguments = draw, batch_of(draw), nets, whole, repeats
+        unmeasured += check_gradient_of(subject, *arguments)
     for name in unmeasured:
         if unmeasured.count(name) == len(draws):
             raise CheckSkipped(
@@ -270,38 +272,39 @@ def check_gradient(subject):
 
 def draws_of(subject):
     """Return the draws of bottoms that show all: large ones show as much in fewer."""
-    if is_large(subject.bottoms(BATCHES[0])):
-        return (1, 2)  # two batch sizes, weights off their initial values
-    return range(DRAWS)
+    arrays = subject.bottoms(batch_of(LARGE_DRAWS[0]), LARGE_DRAWS[0])
+    large = sum(array.size for array in arrays) > MANY_ELEMENTS
+    return LARGE_DRAWS if large else range(DRAWS)
 
 
-def is_large(arrays):
-    return sum(array.size for array in arrays) > MANY_ELEMENTS
+def batch_of(draw):
+    return BATCHES[draw % len(BATCHES)]
 
 
-def check_gradient_of(subject, draw, batch, nets, first=True, whole=True):
+def check_gradient_of(subject, draw, batch, nets, whole=True, repeats=REPEATS):
     """Check the gradients at one draw of bottoms; return names that have only kinks.
 
     A picture is of the first draw. What values matter little for, such as whether
-    backward overwrites, is looked at where the check is to be whole. `nets` are those
-    of earlier draws, which are used again.
+    backward overwrites, is looked at where the check is to be whole. `nets` are a dict
+    of those of earlier draws by the bottoms' shapes, and a list of that in float64:
+    they are used again. At the end forward is repeated.
     """
     unmeasured = []
     arrays = subject.bottoms(batch, draw)
-    shapes = tuple(array.shape for array in arrays)
+    shapes, (nets, fine_nets) = tuple(array.shape for array in arrays), nets
+    is_first = not nets
     if shapes not in nets:
-        nets[shapes] = subject.net(arrays), []
-    layer_net, fine_nets = nets[shapes]
+        nets[shapes] = subject.net(arrays)
+    layer_net = nets[shapes]
     if draw:
         move_weights(subject, layer_net, arrays)
     tops = subject.forward(layer_net, arrays)
-    if whole:
-        assert_same_tops(subject, layer_net, arrays, tops)
     data = layer_net.bottom_data()
     assert_same("forward changed its bottom", layer_net.bottoms, data, arrays, EXACT)
     top_diffs = subject.top_diffs(tops, draw)
     others = [np.float32(-0.7) * diff for diff in top_diffs]
-    diffs = subject.backward(layer_net, top_diffs, arrays, whole)
+    again = functools.partial(assert_same_tops, subject, layer_net, arrays, tops)
+    diffs = subject.backward(layer_net, top_diffs, arrays, again if whole else None)
     after, what = layer_net.bottom_data(), "backward changed the data of bottom"
     assert_same(what, layer_net.bottoms, after, data, EXACT)
 
@@ -329,7 +332,7 @@ def check_gradient_of(subject, draw, batch, nets, first=True, whole=True):
             continue
         name = layer_net.variables[i]
         point = single.point(i, top_diffs, mistaken, (diffs[i], tops))
-        if first and batch in BATCHES:
+        if is_first and batch in BATCHES:
             save_picture(subject, name, draw, batch, point)
         try:
             found = gradient.check(
@@ -340,7 +343,7 @@ def check_gradient_of(subject, draw, batch, nets, first=True, whole=True):
             found = None
         if not found:
             continue
-        assert_same_tops(subject, layer_net, arrays, tops)
+        again()
         for other in filter(None, (found.point, doubles.point(i))):
             found_again = other.run(other.bottom.astype(other.dtype))
             assert_repeats(
@@ -353,8 +356,8 @@ def check_gradient_of(subject, draw, batch, nets, first=True, whole=True):
             texts = [text for text, _ in mistakes(top_diffs)]
             case = case_of(subject, draw, batch, i, found, others, texts, rest)
         raise CheckFailed(message_of(layer_net, arrays, diffs[i], i, found, case))
-    for _ in range(1 if is_large(arrays) else REPEATS):
-        assert_same_tops(subject, layer_net, arrays, tops)
+    for _ in range(repeats):
+        again()
     if whole and batch in BATCHES:
         for i in checked:
             if i < len(arrays) and known[i] is None:
@@ -620,7 +623,7 @@ def check_batch_of_one(subject):
     with said("with a batch of one: "):
         assert_expected(subject, 1, 0)
         if wants_gradient(subject.fragment):
-            check_gradient_of(subject, 0, 1, {})
+            check_gradient_of(subject, 0, 1, ({}, []))
 
 
 def check_loss_weight(subject):

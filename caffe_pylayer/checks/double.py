@@ -50,8 +50,7 @@ class Passes(object):
         """Return the diffs of all variables and the tops, for these values."""
         tops = self.tops(values)
         with self.precision(), self._weights(values):
-            nothing = [np.zeros_like(array) for array in values[: self.count]]
-            return self.net.backward(top_diffs, nothing), tops
+            return self.net.backward(top_diffs, [0.0] * self.count), tops
 
     def point(self, i, top_diffs, others, found):
         """Return the gradient.Point of variable i; `found` is its diff and the tops."""
@@ -96,7 +95,7 @@ class Doubles(object):
         layer_net: the LayerNet in float32.
         arrays, tops, top_diffs: lists of arrays, its bottoms, tops and tops' diffs.
         others: function that returns further lists of top diffs.
-        nets: a list of the LayerNet in float64, once it is made.
+        nets: a list of the LayerNet in float64, once it is made; it is reshaped.
     """
 
     def __init__(self, subject, layer_net, arrays, tops, top_diffs, others, nets):

@@ -154,7 +154,7 @@ def check(point, rng, double=None):
     """
     if not np.all(np.isfinite(point.diff)):
         return not_finite(point)
-    size = step_sizes(point.bottom) * rng.uniform(0.5, 1, point.diff.shape)
+    size = step_sizes(point.bottom) * uniform(rng, 0.5, 1, point.diff.shape)
     second = double and double()
     if second is not None:
         target, wrong = look(second, size, rng)
@@ -182,7 +182,7 @@ def look(point, size, rng):
     """
     if agrees(point, size, rng):
         return point, False
-    moved = point.moved(MOVED * size * rng.uniform(-1, 1, size.shape))
+    moved = point.moved(MOVED * size * uniform(rng, -1, 1, size.shape))
     if moved is not None and agrees(moved, size, rng):
         return moved, False
     for target in (point, moved):
@@ -193,10 +193,16 @@ def look(point, size, rng):
 
 
 def agrees(point, size, rng):
-    """Whether slopes agree at a small step, in two directions."""
+    """Whether slopes agree at a small step, in two directions.
+
+    The one-sided slopes may differ a little, by curvature: the central difference has
+    none of it.
+    """
     quick = point.ladders[0]
     for u in directions(point, size, rng):
         slope = point.slope(u, ladder=quick)
+        if slope.truncation <= KINK_TOLERANCE * slope.scale:
+            slope.truncation = 0.0
         if slope.agrees(point.tolerance):
             continue
         slope.rounding = slope.least_rounding = 4 * point.rounding / quick[-1]
@@ -209,7 +215,7 @@ def directions(point, size, rng):
     """Return two directions: a random one, and the one in which diff goes uphill."""
     random = size * signs(rng, size.shape)
     diff = point.diff
-    return random, np.where(diff < 0, -size, np.where(diff > 0, size, random))
+    return random, np.copysign(size, np.where(diff == 0, random, diff))
 
 
 def not_finite(point):
@@ -256,11 +262,11 @@ def wrong_at_ties(point, rng):
     if count < 2:
         return None
     levels = rng.choice(values, count, replace=False)
-    which = rng.randint(0, count, point.bottom.shape)
+    which = drawn(rng, np.arange(256) % count, point.bottom.shape)
     tied = point.moved(levels[which] - point.bottom)
     if tied is None:
         return None
-    slopes, size = [], step_sizes(tied.bottom)
+    slopes = []
     for _ in range(2):
         u = (np.abs(levels) * rng.choice([-1, 1], count) * rng.rand(count))[which]
         slope = tied.slope(u, ladder=tied.ladders[0])
@@ -270,7 +276,8 @@ def wrong_at_ties(point, rng):
         if not (slope.differs(10) and tied.is_steady(u, slope)):
             return None
         slopes.append(slope)
-    beside = tied.moved(MOVED * size * rng.uniform(-1, 1, size.shape))
+    size = step_sizes(tied.bottom)
+    beside = tied.moved(MOVED * size * uniform(rng, -1, 1, size.shape))
     return slopes[0] if beside is not None and agrees(beside, size, rng) else None
 
 
@@ -329,10 +336,12 @@ def step_sizes(bottom):
     a number. Positive bottoms (probabilities) stay positive.
     """
     size = np.abs(np.asarray(bottom, np.float64))
-    floor = 0.3 * np.sqrt(np.mean(np.square(size)))
+    floor = 0.3 * np.sqrt(dot([size], [size]) / size.size)
     size = size if np.min(bottom) > 0 else np.maximum(size, floor or 1.0)
     spread = 10 * np.std(bottom) if np.ptp(bottom) else np.inf
-    return np.minimum(size, np.maximum(spread, 0.01 * size))
+    if spread < np.max(size):
+        size = np.minimum(size, np.maximum(spread, 0.01 * size))
+    return size
 
 
 class Survey(object):
@@ -424,7 +433,8 @@ class Point(object):
     """Takes slopes of s at one point of the bottom.
 
     Args:
-        run: function of an array of the bottom's shape and type: the list of tops.
+        run: function of an array of the bottom's shape and type: the list of tops, new
+            arrays.
         backward: function of an array and of top diffs: the bottom's diff there, after
             a forward, and the tops.
         bottom: the point, whose type is the layer's precision.
@@ -443,11 +453,17 @@ class Point(object):
         self.others, self.rng = others, rng
         self.ladders, self.tolerance = LADDERS[self.dtype], TOLERANCES[self.dtype]
         self.fine = self.dtype == np.float64
-        least = 1.0 if self.fine else 0.0  # inside, 1 - p is of 1
-        sizes = [np.maximum(np.abs(top), least) for top in self.tops]
-        terms = [np.sum(np.square(v * t)) for v, t in zip(self.top_diffs, sizes)]
-        self.floor = np.finfo(self.dtype).eps / 2 * np.sqrt(sum(terms))
-        self._rounding = None
+        self._floor = self._rounding = None
+
+    @property
+    def floor(self):
+        """The least rounding of s."""
+        if self._floor is None:
+            least = 1.0 if self.fine else 0.0  # inside, 1 - p is of 1
+            sizes = [np.maximum(np.abs(top), least) for top in self.tops]
+            terms = [v * size for v, size in zip(self.top_diffs, sizes)]
+            self._floor = np.finfo(self.dtype).eps / 2 * np.sqrt(dot(terms, terms))
+        return self._floor
 
     @property
     def rounding(self):
@@ -455,7 +471,7 @@ class Point(object):
         if self._rounding is None:
             roundoff, self._rounding = np.finfo(self.dtype).eps / 2, self.floor
             for _ in range(3 if self.bottom.size < 1000 else 1):
-                jitter = JITTER * roundoff * self.rng.uniform(-1, 1, self.bottom.shape)
+                jitter = JITTER * roundoff * uniform(self.rng, -1, 1, self.bottom.shape)
                 rounding = abs(self.residual_change(self.bottom * (1 + jitter))[0])
                 self._rounding = max(self._rounding, np.nan_to_num(rounding))
         return self._rounding
@@ -507,8 +523,8 @@ class Point(object):
         """
         u = np.zeros(self.bottom.shape)
         u[index] = amount
-        residual, jump, changes = self.central_difference(u, step)
-        others = [dot(other, changes) / (2 * step) for other in others]
+        residual, jump, (high, low) = self.central_difference(u, step)
+        others = [(dot(v, high) - dot(v, low)) / (2 * step) for v in others]
         analytic, rounding = self.diff[index] * amount, 2 * self.rounding / step
         if not np.isfinite(residual):
             residual, jump = 0.0, np.inf
@@ -540,10 +556,9 @@ class Point(object):
         the one-sided slopes, is of order h: 2 J(h/2) - J(h) is zero for a smooth
         function. What is left of it is rounding or a kink, and bounds the truncation.
         """
-        analytic = np.sum(self.diff * u)
-        scale = max(
-            np.sqrt(np.sum(np.square(self.diff * u))), abs(analytic), 0.05 * largest
-        )
+        terms = self.diff * u
+        analytic = np.sum(terms)
+        scale = max(np.sqrt(dot([terms], [terms])), abs(analytic), 0.05 * largest)
         ladder = ladder or self.ladders[-1]
         steps, best, least_rounding = [], None, None
         for h in ladder:
@@ -574,28 +589,28 @@ class Point(object):
         """Return numeric minus analytic slope, half its jump, and the tops' changes.
 
         All at step h along u: the jump is that of the one-sided slopes, and the changes
-        are from one end to the other.
+        are two lists, up to both ends.
         """
         (above, high), (below, low) = [
             self.residual_change(self.bottom + t * u) for t in (h, -h)
         ]
-        changes = [left - right for left, right in zip(high, low)]
-        return (above - below) / (2 * h), (above + below) / (2 * h), changes
+        return (above - below) / (2 * h), (above + below) / (2 * h), (high, low)
 
     def residual_change(self, end):
-        """Return by how much s changes up to `end` beyond what diff says, and the tops.
+        """Return by how much s changes up to `end` beyond what diff says, and the tops'
+        changes.
 
         NaN where the layer refuses or overflows: such a step was too far.
         """
-        end = end.astype(self.dtype)
+        end = end.astype(self.dtype, copy=False)
         try:
             with np.errstate(all="ignore"):
-                tops = self.run(end)
-                changes = [top - before for top, before in zip(tops, self.tops)]
+                pairs = zip(self.run(end), self.tops)
+                changes = [np.subtract(top, before, top) for top, before in pairs]
                 change = dot(self.top_diffs, changes)
         except Exception:
             return np.nan, [top * np.nan for top in self.tops]
-        return change - np.sum(self.diff * (end - self.bottom)), tops
+        return change - dot([self.diff], [end - self.bottom]), changes
 
 
 def root_sum_square(slopes):
@@ -625,13 +640,22 @@ def extrapolated(analytic, steps, least):
     return residual, truncation
 
 
-def signs(rng, shape):
-    """Return random signs; for many from single bits, which takes less time."""
+def drawn(rng, values, shape):
+    """Return random ones of 256 values: a byte for each, which takes little time."""
     count = int(np.prod(shape))
-    if count <= MOST_ELEMENTS:
-        return rng.choice([-1, 1], shape)
-    ones = np.unpackbits(np.frombuffer(rng.bytes(count // 8 + 1), np.uint8))[:count]
-    return (2.0 * ones - 1).reshape(shape)
+    return np.take(values, np.frombuffer(rng.bytes(count), np.uint8)).reshape(shape)
+
+
+def signs(rng, shape):
+    """Return random signs."""
+    return drawn(rng, np.repeat([-1.0, 1.0], 128), shape)
+
+
+def uniform(rng, low, high, shape):
+    """Return random numbers between two; where they are many, not all differ."""
+    if np.prod(shape) <= MOST_ELEMENTS:
+        return rng.uniform(low, high, shape)
+    return drawn(rng, np.linspace(low, high, 256), shape)
 
 
 def diverges(*slopes):
@@ -642,4 +666,4 @@ def diverges(*slopes):
 
 def dot(left, right):
     """Return the inner product of two lists of arrays."""
-    return sum(np.sum(a * b) for a, b in zip(left, right))
+    return sum(np.dot(np.ravel(a), np.ravel(b)) for a, b in zip(left, right))

@@ -163,12 +163,14 @@ class LayerNet(object):
         """Run forward on the bottoms given; return copies of the tops in float64."""
         self._put_back_state()
         self._fill(arrays)
-        self.net.forward()
+        self.net.forward()  # a Parameter's top becomes its weight here
         return [self.net.blobs[top].data.astype(np.float64) for top in self.tops]
 
     def reshape(self, arrays):
         """Have Caffe call reshape alone, with the bottoms given."""
         self._fill(arrays)
+        for blob, array in zip(self._sources(), arrays):
+            self.net.blobs[blob].data[...] = array
         self.net.reshape()
 
     def backward(self, top_diffs, bottom_diffs, weight_diffs=None):
@@ -247,13 +249,15 @@ class LayerNet(object):
 
     def _fill(self, arrays):
         for blob, array in zip(self._sources(), arrays):
-            for target in self._bottom_blobs(blob):
+            blobs = self._bottom_blobs(blob)
+            for target in blobs:
                 if tuple(target.shape) != array.shape:
                     target.reshape(*array.shape)
-                target.data[...] = array
+            blobs[-1].data[...] = array
 
     def _bottom_blobs(self, blob):
-        """Return the blobs to fill: two for a Parameter layer, which never reshapes."""
+        """Return a bottom's blob and, of a Parameter layer, which never reshapes, its
+        weight, whose values the blob has from forward on."""
         weights = self.net.params.get("source of " + blob)
         return [self.net.blobs[blob]] + ([weights[0]] if weights else [])
 
