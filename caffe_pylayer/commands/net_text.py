@@ -14,17 +14,17 @@ from . import CommandError
 # A string field of a layer: its value, and (start, end) of the literals that it is written as.
 Reference = collections.namedtuple("Reference", "value literals")
 
-# What a file is that holds no net, by how it starts, and what to do.
+# What a file is that holds no net, and no solver, by how it starts, and what to do.
 NO_NETS = (
-    (r"(?:\s|#[^\n]*)*\Z", "an empty file", "name the file of a net"),
+    (r"(?:\s|#[^\n]*)*\Z", "an empty file", "name the file of a %s"),
     (r"version https://git-lfs", "a git-lfs pointer", "get the file by git lfs pull"),
     (r"\s*<(?:!|html|\?xml)", "a web page", "download the file itself, the raw one"),
-    ("\x89HDF", "an HDF5 file, as of weights", "name the prototxt of the net"),
+    ("\x89HDF", "an HDF5 file, as of weights", "name the prototxt of the %s"),
     ("PK\x03\x04|\x1f\x8b|BZh|\xfd7z", "a compressed file", "unpack it first"),
     (
         "\n?[\x00-\x08\x0e-\x1f]|[^\x00]*\x00",
         "binary, as a caffemodel",
-        "name the prototxt of the net",
+        "name the prototxt of the %s",
     ),
 )
 SOLVER = set(
@@ -62,8 +62,9 @@ KINDS = {  # whether a value is of the kind, and what is expected
 class NoNet(CommandError):
     """A file that holds no net: `got` says what it is, `fix` what to do."""
 
-    def __init__(self, path, got, fix):
-        CommandError.__init__(self, "%s: expected a net, got %s: %s" % (path, got, fix))
+    def __init__(self, path, got, fix, wanted="net"):
+        text = "%s: expected a %s, got %s: %s" % (path, wanted, got, fix)
+        CommandError.__init__(self, text)
         self.got, self.fix = got, fix
 
 
@@ -87,11 +88,17 @@ def read_message(path, name=None):
     return parse(text_of(path), name or path)
 
 
-def parse(text, path):
-    """Return the Message in a text; see read_message."""
+def need_text(text, path, wanted="net"):
+    """Refuse what is no prototxt at all, by how it starts."""
     for start, got, fix in NO_NETS:
         if re.match(start, text):
-            raise NoNet(path, got, fix)
+            fix = fix % wanted if "%s" in fix else fix
+            raise NoNet(path, got, fix, wanted)
+
+
+def parse(text, path):
+    """Return the Message in a text; see read_message."""
+    need_text(text, path)
     data = text.encode("latin-1")
     if data.startswith(codecs.BOM_UTF8):
         got = "a byte order mark, which Caffe cannot read: save it as UTF-8 without one"

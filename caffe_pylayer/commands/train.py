@@ -8,6 +8,7 @@ of `caffe train`; rank 0 alone tests, logs and writes.
 from __future__ import print_function
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ import time
 import traceback
 import zlib
 
-from . import CommandError, search_path, words_of
+from . import CommandError, net_text, search_path, words_of
 
 np = search_path.import_numpy()
 
@@ -555,13 +556,19 @@ def read_solver(path):
     from caffe.proto import caffe_pb2
     from google.protobuf import text_format
 
-    with open(path) as file:
-        text = file.read()
+    text = net_text.text_of(path)
+    net_text.need_text(text, path, "solver")
     param = caffe_pb2.SolverParameter()
     try:
-        text_format.Merge(text, param)
+        text_format.Merge(net_text.shown(text), param)
     except text_format.ParseError as error:
-        raise CommandError("%s: %s" % (path, error))
+        problem = "expected a solver: %s" % error
+        if re.search(
+            'no field named "(name|layers?|input|input_dim|state|force_backward)"',
+            problem,
+        ):
+            problem = "expected a solver, got a net: name the solver that trains it"
+        raise CommandError("%s: %s" % (path, problem))
     nets = [param.net, param.train_net] + list(param.test_net)
     for net in nets:
         if net:

@@ -446,6 +446,9 @@ def test_bad_input_is_one_line(run, solver, place):
     file = solver("bad")
     text = (place / file).read_text()
     (place / "typo.solver").write_text("max_itr: 3")
+    (place / "lfs.solver").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (place / "empty.solver").write_text("# nothing\n")
+    (place / "a.model").write_bytes(b"\n\x03net\xff\0")
     (place / "no_net.solver").write_text(text.replace("bad.proto", "none.proto"))
     (place / "gpu.solver").write_text(text.replace("solver_mode: CPU", ""))
     (place / "nowhere.solver").write_text(text.replace('"bad"', '"no/where/bad"'))
@@ -463,7 +466,16 @@ def test_bad_input_is_one_line(run, solver, place):
         (
             ["typo.solver"],
             1,
-            'typo.solver: 1:1 : Message type "caffe.SolverParameter" has no field',
+            "typo.solver: expected a solver: 1:1 : Message type "
+            '"caffe.SolverParameter" has no field',
+        ),
+        (["bad.prototxt"], 1, "bad.prototxt: expected a solver, got a net: name the"),
+        (["lfs.solver"], 1, "got a git-lfs pointer: get the file by git lfs pull"),
+        (["empty.solver"], 1, "got an empty file: name the file of a solver"),
+        (
+            ["a.model"],
+            1,
+            "got binary, as a caffemodel: name the prototxt of the solver",
         ),
         (["no_net.solver"], 1, "none.prototxt: No such file or directory"),
         (
