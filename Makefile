@@ -10,6 +10,8 @@
 # make docs   the README and the guides as a site with search, in site/
 # make kinds  writes the prompt for the kinds into cookiecutter.json, after a change of the table
 # make owner  after a move: NAME is whose repository on GitHub this is, in all files
+# make lock   after a change of a requirements.txt: the newest versions that fit, with hashes, in
+#             tests/requirements.lock
 # make lint   ruff over the project and over what it generates
 # make clean  removes what the others have set up in this folder
 
@@ -25,7 +27,7 @@ TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcs
 ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS WORKERS,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),$(name)))
 
-.PHONY: help new test test-fast proof bench audit docs kinds owner lint clean
+.PHONY: help new test test-fast proof bench audit docs kinds owner lock lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -67,6 +69,12 @@ kinds: $(VENV)/new
 owner:
 	@python3 scripts/owner "$(NAME)"
 
+lock: $(VENV)/test
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check uv
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-o tests/requirements.lock tests/requirements.txt
+
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff check --ignore-noqa --ignore B904,B905 caffe_pylayer/checks caffe_pylayer/copied_conftest.py
@@ -76,11 +84,16 @@ lint: $(VENV)/test
 clean:
 	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache site
 
+SET_UP = @echo "Setting up what make $(@F) needs in $(VENV), once" >&2; python3 -m venv $(VENV)
+
 $(VENV)/new: requirements.txt
 $(VENV)/docs: docs/requirements.txt
-$(VENV)/test: docs/requirements.txt requirements.txt tests/requirements.txt
-$(VENV)/new $(VENV)/docs $(VENV)/test:
-	@echo "Setting up what make $(@F) needs in $(VENV), once" >&2
-	@python3 -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(lastword $^)
+$(VENV)/new $(VENV)/docs:
+	$(SET_UP)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+$(VENV)/test: scripts/install-tests tests/requirements.lock docs/requirements.txt requirements.txt \
+		tests/requirements.txt
+	$(SET_UP)
+	@scripts/install-tests $(abspath $(VENV))/bin/python
 	@touch $@

@@ -69,16 +69,31 @@ def final_folder():
     return None if os.path.lexists(folder) else folder
 
 
+def quoted(path):
+    """Return a path as bash and zsh read it; bytes that do not print become numbers."""
+    if path.startswith("-"):
+        path = "./" + path
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    shows = path.encode(encoding, "ignore").decode(encoding) == path
+    if not (shows and path.isprintable()):
+        codes = [
+            chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\{byte:03o}"
+            for byte in os.fsencode(path)
+        ]
+        return "$'" + "".join(codes) + "'"
+    if path.translate(str.maketrans("/.-_", "aaaa")).isalnum():
+        return path
+    import shlex  # here, because it takes time
+
+    return shlex.quote(path)
+
+
 def say_what_next(folder):
     """Print the next steps; the layer is complete whether or not somebody reads them."""
     shown = os.path.relpath(folder, os.environ.get("PWD", os.path.dirname(folder)))
     if OF_CRUFT and shown.startswith(".."):
         return  # made to be compared
-    shown = min(folder, shown, key=len)
-    if not shown.translate(str.maketrans("/.-_", "aaaa")).isalnum():
-        import shlex
-
-        shown = shlex.quote(shown)
+    shown = quoted(min(folder, shown, key=len))
     lines = [
         "",
         f"  cd {shown} && python3 -m pytest    tests the layer as it is, with or without Caffe",

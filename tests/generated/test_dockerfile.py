@@ -298,7 +298,7 @@ def test_a_team_tests_all_its_layers_in_one_image(
     assert result.returncode == 0 and "2 layers, 0 findings" in result.stdout
 
 
-@pytest.mark.parametrize("checks, most", [("copied", 17), ("installed", 19)])
+@pytest.mark.parametrize("checks, most", [("copied", 18), ("installed", 20)])
 def test_is_short(bake, checks, most):
     lines = (bake(checks=checks) / "Dockerfile").read_text().splitlines()
     assert 0 < len(lines) <= most
@@ -343,3 +343,17 @@ def test_what_has_left_debians_mirror_is_asked_of_the_archive(
 def test_is_small(containers, image):
     found = containers("images", "--format={{.Size}}", image).stdout.split()
     assert found[1] == "MB" and float(found[0]) < 800, found
+
+
+def test_the_base_image_may_be_named_by_its_digest(containers, layer, mirror):
+    """Our base is found by its digest; another digest is not there."""
+    digest = containers("images", "--format={{.Digest}}", BASE).stdout.strip()
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
+    for named, found in ((digest, True), ("sha256:" + 64 * "0", False)):
+        base = "--build-arg=BASE=docker.io/library/debian@" + named
+        url = f"--build-arg=DEBIAN_MIRROR={mirror[0]}"
+        build = containers.build(
+            layer, "none", "--http-proxy=false", base, url, check=False
+        )
+        assert build.returncode != 0  # the mirror has nothing
+        assert (f"'{mirror[0]} bullseye Release'" in build.stderr) == found

@@ -81,6 +81,36 @@ def test_names_that_are_not_utf_8(run, tmp_path, locale):
     assert os.path.exists(out + b"/my_layer/tests/harness/checks.py")
 
 
+ODD = b"-caf\xe9\nit's-\\e\t\x1b[31m\xe2\x80\xae\xe2\x80\xa8 $(x)"
+CHINESE = "张三 x".encode()
+
+
+def test_the_printed_cd_goes_there(run, tmp_path):
+    """Whatever bytes the folder's name has, and the line shows none that do not print."""
+    cases = [
+        (ODD, "utf-8"),
+        (CHINESE, "utf-8"),
+        (CHINESE, "ascii"),
+        (b"-dash", "ascii"),
+    ]
+    for name, encoding in cases:
+        out = os.path.join(encoding.encode(), name)
+        process, said, err = run(
+            b"./" + out, PYTHONIOENCODING=encoding, PWD=str(tmp_path / encoding)
+        )
+        assert (process.returncode, err) == (0, b""), name
+        (line,) = [line for line in said.splitlines() if b" && " in line]
+        line = line.split(b" && ")[0]
+        assert line.decode(encoding).isprintable(), line
+        went = subprocess.run(
+            ["bash", "-c", line + b" && pwd"],
+            cwd=tmp_path / encoding,
+            capture_output=True,
+        )
+        folder = os.path.join(os.fsencode(tmp_path), out, b"my_layer\n")
+        assert went.stdout == folder, (line, went.stderr)
+
+
 @pytest.mark.slow
 def test_gb18030(run, tmp_path):
     """A locale of China: what is written is UTF-8 all the same."""

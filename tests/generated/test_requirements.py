@@ -1,6 +1,11 @@
-"""What the project's own tests and tools install has upper bounds."""
+"""What the project's own tests and tools install has upper bounds, and a lock with hashes."""
+
+import re
+import subprocess
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from support.project import PROJECT
 
@@ -10,3 +15,57 @@ def test_each_has_an_upper_bound(folder):
     lines = (PROJECT / folder / "requirements.txt").read_text().splitlines()
     free = [line for line in lines if "<" not in line and not line.startswith("-r ")]
     assert lines and free == []
+
+
+LOCK = (PROJECT / "tests" / "requirements.lock").read_text()
+
+
+def locked():
+    """Return for each name in the lock its versions."""
+    versions = {}
+    for line in re.findall(r"(?m)^[^ #].*", LOCK):
+        requirement = Requirement(line.removesuffix("\\").strip())
+        (version,) = requirement.specifier
+        assert version.operator == "=="
+        versions.setdefault(canonicalize_name(requirement.name), []).append(
+            version.version
+        )
+    return versions
+
+
+@pytest.mark.parametrize("folder", [".", "tests", "docs"])
+def test_the_lock_has_each_within_its_bounds(folder):
+    lines = (PROJECT / folder / "requirements.txt").read_text().splitlines()
+    for wanted in [Requirement(line) for line in lines if not line.startswith("-r ")]:
+        versions = locked().get(canonicalize_name(wanted.name))
+        assert versions, f"{wanted.name} is not in the lock: make lock"
+        assert all(map(wanted.specifier.contains, versions)), (str(wanted), versions)
+
+
+def test_the_lock_has_versions_and_hashes_and_no_addresses():
+    for entry in LOCK.replace("\\\n", " ").splitlines():
+        assert re.fullmatch(
+            r"[a-z0-9-]+==[\w.]+( ; [^/\\]+?)?( +--hash=sha256:[0-9a-f]{64})+", entry
+        ), entry
+
+
+PYTHON = """#!/bin/sh
+case $1 in -c) [ "%s" = fits ] ;; *) echo "$@" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "arguments", "told"),
+    [
+        ("fits", "--require-hashes -r tests/requirements.lock", 0),
+        ("other", "-r tests/requirements.txt", 1),
+    ],
+)
+def test_the_lock_is_what_is_installed_where_it_fits(tmp_path, python, arguments, told):
+    fake = tmp_path / "python"
+    fake.write_text(PYTHON % python)
+    fake.chmod(0o755)
+    script = PROJECT / "scripts" / "install-tests"
+    ran = subprocess.run([script, fake], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0 and ran.stdout.endswith(f" {arguments}\n"), ran
+    assert ran.stderr.count("\n") == told
