@@ -49,7 +49,7 @@ def check(answers, *variables):
                 if variable.startswith("_") or not command_line.asks():
                     raise
                 click.echo(error)
-                answers[variable] = command_line.ask_again(variable, settings())
+                answers[variable] = command_line.ask_again(variable, settings(), error)
     return ""
 
 
