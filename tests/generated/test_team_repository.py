@@ -40,7 +40,8 @@ def environment(tmp_path_factory):
     """git, to which the project's address is a folder, and a venv with what the project needs."""
     folder = tmp_path_factory.mktemp("team")
     (folder / "gitconfig").write_text(
-        f'[url "file://{folder}/"]\n    insteadOf = https://github.com/org/\n'
+        f'[url "file://{folder}/caffe-"]\n'
+        "    insteadOf = https://github.com/org/caffe-\n"
         "[user]\n    name = team\n    email = team@localhost\n[advice]\n    detachedHead = false\n"
     )
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
