@@ -194,6 +194,11 @@ def test_all_layers_are_activated_at_once(team, run, shell):
     assert set(folders) == {re.search("name=(\\w+)", layer)[1] for layer in LAYERS}
 
 
+def test_make_image_takes_another_base(team, run):
+    first = run(team, "make -n image ARGS=--build-arg=BASE=debian@sha256:0")
+    assert first.startswith("docker build --build-arg=BASE=debian@sha256:0 -t ")
+
+
 def test_workflow_runs_the_image(team):
     workflow = yaml.safe_load(
         (team / ".github" / "workflows" / "layers.yml").read_text()
