@@ -50,22 +50,31 @@ def test_the_lock_has_versions_and_hashes_and_no_addresses():
 
 
 PYTHON = """#!/bin/sh
-case $1 in -c) [ "%s" = fits ] ;; *) echo "$@" ;; esac
+how="%s"
+[ "$1" != -c ] || { [ "$how" != other ]; exit; }
+case $*:$how in
+*lock:lacks) echo "No matching distribution found for a==1" && exit 1 ;;
+*lock:another) echo "THESE PACKAGES DO NOT MATCH THE HASHES" && exit 1 ;;
+esac
+echo "$@" >>"$0.said"
 """
 
 
 @pytest.mark.parametrize(
     ("python", "arguments", "told"),
     [
-        ("fits", "--require-hashes -r tests/requirements.lock", 0),
-        ("other", "-r tests/requirements.txt", 1),
+        ("fits", "--require-hashes -r tests/requirements.lock", ""),
+        ("other", "-r tests/requirements.txt", "is not for this Python"),
+        ("lacks", "-r tests/requirements.txt", "this package index lacks"),
+        ("another", None, "DO NOT MATCH THE HASHES"),
     ],
 )
 def test_the_lock_is_what_is_installed_where_it_fits(tmp_path, python, arguments, told):
-    fake = tmp_path / "python"
+    fake, installed = tmp_path / "python", tmp_path / "python.said"
     fake.write_text(PYTHON % python)
     fake.chmod(0o755)
     script = PROJECT / "scripts" / "install-tests"
     ran = subprocess.run([script, fake], capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 0 and ran.stdout.endswith(f" {arguments}\n"), ran
-    assert ran.stderr.count("\n") == told
+    assert (ran.returncode == 0) == bool(arguments) == installed.exists(), ran
+    assert not arguments or installed.read_text().endswith(f" {arguments}\n")
+    assert told in ran.stderr and ran.stderr.count("\n") == bool(told)
