@@ -74,7 +74,7 @@ def test_examples_over_their_scaffolds_are_green(
         for path in author_files(name):
             shutil.copy(EXAMPLES / path, out / path)
         shutil.rmtree(out / name / "example")  # it is of the stub
-    found = own_tests(engine, out, "--strict", "--seeds=3", *NAMES)
+    found = own_tests(engine, out, "--strict", *NAMES)
     assert found == PASSED, found.output
     assert found.exit_code == 0
 

@@ -13,6 +13,6 @@ def layer(request, bake):
 def test_setup_takes_a_param_str_or_raises_a_value_error(
     layer, with_caffe, record_property
 ):
-    counts = check(layer, draw(2_000, 0), with_caffe, record_property)
+    counts = check(layer, draw(1_000, 0), with_caffe, record_property)
     for of_python in counts.values():
-        assert of_python["taken"] > 20 and of_python["refused"] > 1_000
+        assert of_python["taken"] > 20 and of_python["refused"] > 500

@@ -204,19 +204,6 @@ def test_workflow_runs_the_image(team):
     ] == [False]
 
 
-def test_a_newer_version_is_one_line(team, run):
-    clone = team.with_name("second")
-    run(team.parent, f"git clone -q {team} {clone}")
-    run(clone, f"sed -i 's/@v{VERSION}/@v{NEWER}/' pyproject.toml")
-    run(clone, "pip install -q --upgrade .")
-    try:
-        said = run(clone, "python3 -m pytest layers/focal_loss", succeeds=False)
-        assert "found by the next version" in said
-        assert run(clone, "git diff --numstat").split() == ["1", "1", "pyproject.toml"]
-    finally:
-        run(team, "pip install -q --upgrade .")
-
-
 @pytest.mark.parametrize(
     "answer, message",
     [
@@ -245,3 +232,14 @@ def test_license_is_the_chosen_one(run, tmp_path, license_name):
         f'_license: "{license_name}"'
         in (tmp_path / "caffe-layers" / "team.yaml").read_text()
     )
+
+
+def test_a_newer_version_is_one_line(team, run):
+    """The last test: it changes what is installed."""
+    clone = team.with_name("second")
+    run(team.parent, f"git clone -q {team} {clone}")
+    run(clone, f"sed -i 's/@v{VERSION}/@v{NEWER}/' pyproject.toml")
+    run(clone, "pip install -q --upgrade .")
+    said = run(clone, "python3 -m pytest layers/focal_loss", succeeds=False)
+    assert "found by the next version" in said
+    assert run(clone, "git diff --numstat").split() == ["1", "1", "pyproject.toml"]

@@ -17,6 +17,7 @@ from template_spec.keys import KEYWORDS, LAYER_ATTRIBUTES
 from template_spec.kinds import KINDS
 
 SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
+DRAWN = 50  # layers
 TYPES = {
     "int": int,
     "float": float,
@@ -191,7 +192,7 @@ def test_the_layer_loads_and_gets_its_values(bake, pythons, record_property):
     worked = []
 
     @settings(
-        max_examples=100,
+        max_examples=DRAWN,
         database=None,
         deadline=None,
         derandomize=True,
@@ -209,6 +210,6 @@ def test_the_layer_loads_and_gets_its_values(bake, pythons, record_property):
 
     work()
     record_property(
-        "count", ["layers", "on real Caffe and on Python 2.7", len(worked), 100]
+        "count", ["layers", "on real Caffe and on Python 2.7", len(worked), DRAWN]
     )
-    assert len(worked) == 100
+    assert len(worked) == DRAWN
