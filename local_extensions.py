@@ -12,6 +12,7 @@ import shlex
 import sys
 from importlib.util import cache_from_source
 from pathlib import Path
+from tempfile import gettempdir
 
 import click
 from jinja2.bccache import FileSystemBytecodeCache
@@ -49,21 +50,23 @@ def check(answers, *variables):
                 if variable.startswith("_") or not command_line.asks():
                     raise
                 click.echo(error)
-                answers[variable] = command_line.ask_again(variable, settings())
+                answers[variable] = command_line.ask_again(variable, settings(), error)
     return ""
 
 
-def checked_name(answers, given):
+def checked_name(answers):
     """Return the layer_name when all answers are good; the first thing that files are made from.
 
-    A replay comes here unchecked. In `given`, from before the prompts, a list is still a list.
+    A replay comes here unchecked.
     """
     for variable in CHECKS:
         if variable not in answers:  # an answer is rendered here, not the folder
             refuse_delimiters("an answer", FOLDER)
-        if isinstance(given.get(variable), list):
-            text_of(given, variable)
     name = layer_spec(answers).name
+    if not os.path.isdir(gettempdir()):  # in which cookiecutter puts the hooks
+        raise AnswerError(
+            f"{gettempdir()}, the folder for temporary files, is gone; make it again"
+        )
     out = answers.get("_output_dir", ".")
     refuse_delimiters("the output folder", out)
     command_line.refuse_without_hooks(answers["checks"])
@@ -132,6 +135,7 @@ class Answers(Extension):
             if getattr(environment, name) != value:
                 refuse("_jinja2_env_vars", f"{name} is not {value!r}", "take it out")
         command_line.refuse_unknown_names()
+        refuse_no_texts(given_to(environment))
         for function in FILTERS:
             environment.filters[function.__name__] = function
 
@@ -140,10 +144,38 @@ class Answers(Extension):
         if name is not None or not any(mark in source for mark in DELIMITERS):
             return source
         if source == FOLDER:
-            return "<<cookiecutter|checked_name(_cookiecutter|default({}))>>"
+            return "<<cookiecutter|checked_name>>"
         if source not in own_templates():
             refuse_delimiters("an answer", source)
         return source
+
+
+def given_to(environment):
+    """Return the answers as config files and callers gave them.
+
+    cookiecutter tells them to the constructor of the environment, which keeps nothing of them.
+    """
+    frame = sys._getframe()
+    while frame:
+        if frame.f_locals.get("self") is environment and "context" in frame.f_locals:
+            return frame.f_locals["context"].get("cookiecutter", {})
+        frame = frame.f_back
+    return {}
+
+
+def refuse_no_texts(given):
+    """Refuse what cookiecutter fails on, or asks as another kind of question."""
+    for name, answer in given.items():
+        try:
+            json.dumps(answer, default=str, skipkeys=True)
+        except ValueError:
+            refuse(
+                name,
+                "a number of thousands of digits, or a list that holds itself",
+                "write it in quotes, as one string",
+            )
+        if name in CHECKS and isinstance(answer, (dict, list)):
+            text_of(given, name)
 
 
 @functools.lru_cache(maxsize=None)

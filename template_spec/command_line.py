@@ -1,6 +1,7 @@
 """What cookiecutter's command line was told, and asking there again."""
 
 import os
+import re
 import sys
 
 import click
@@ -25,11 +26,12 @@ def asks():
     return option("no_input") is False and not replayed
 
 
-def ask_again(variable, settings):
-    """Return a further answer to the prompt."""
-    prompts = settings["__prompts__"]
+def ask_again(variable, settings, error):
+    """Return a further answer to the prompt; what the error proposes is its default."""
+    prompts, proposal = settings["__prompts__"], re.search(r"; try (\S+)$", str(error))
     prefix = f"  [dim][{list(prompts).index(variable) + 1}/{len(prompts)}][/] "
-    return read_user_variable(variable, ..., prompts, prefix)
+    default = proposal[1] if proposal else ...
+    return read_user_variable(variable, default, prompts, prefix)
 
 
 def refuse_unknown_names():

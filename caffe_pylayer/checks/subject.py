@@ -254,7 +254,7 @@ def assert_written(name, diff, again, garbage, other):
             "such as %s: it must write them all"
         )
         if np.all(left):
-            text += ", or the prototxt say propagate_down: false, as for labels"
+            text += ", or the prototxt must say propagate_down: false, as for labels"
         first = show(np.argwhere(left)[0])
         raise CheckFailed(text % (np.sum(left), left.size, name, first))
     if not np.allclose(again, diff) and np.allclose(

@@ -38,7 +38,7 @@ def find_layer(path=None):
     if names:
         choices = [name + SUFFIX for name in names]
     else:
-        found = "there is no layer in %s, that is NAME.prototxt with NAME.py" % folder
+        found = "there is no layer in %s, no NAME.py beside a NAME.prototxt" % folder
         folders = [name for name in sorted(os.listdir(path)) if name[0] != "."]
         folders = [name for name in folders if os.path.isdir(os.path.join(path, name))]
         choices = [name for name in folders if layer_names(os.path.join(path, name))]

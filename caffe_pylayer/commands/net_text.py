@@ -19,6 +19,7 @@ NO_NETS = (
     (r"(?:\s|#[^\n]*)*\Z", "an empty file", "name the file of a %s"),
     (r"version https://git-lfs", "a git-lfs pointer", "get the file by git lfs pull"),
     (r"\s*<(?:!|html|\?xml)", "a web page", "download the file itself, the raw one"),
+    (r"\x89PNG|\xff\xd8|GIF8|\s*<svg", "a picture", "name the prototxt of the %s"),
     ("\x89HDF", "an HDF5 file, as of weights", "name the prototxt of the %s"),
     ("PK\x03\x04|\x1f\x8b|BZh|\xfd7z", "a compressed file", "unpack it first"),
     (

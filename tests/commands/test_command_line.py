@@ -230,7 +230,7 @@ def test_ctrl_c(baked, tmp_path, command):
 @pytest.mark.parametrize("command", FOR_A_LAYER)
 def test_a_folder_without_a_layer_says_what_to_type(folder, command):
     error = refused(caffe_pylayer(command, *FOR_A_LAYER[command], cwd=folder))
-    found = f"there is no layer in {folder}, that is NAME.prototxt with NAME.py"
+    found = f"there is no layer in {folder}, no NAME.py beside a NAME.prototxt"
     assert error == f"caffe-pylayer {command}: {found}: type --layer DIR\n"
 
 

@@ -845,6 +845,8 @@ def test_refuses(refusal, arguments, words):
         (b"\n\x08CaffeNet\x00\x01", "binary, as a caffemodel: name the prototxt"),
         (b"\x89HDF\r\n", "an HDF5 file, as of weights: name the prototxt"),
         (b"PK\x03\x04zip", "a compressed file: unpack it first"),
+        (b"\x89PNG\r\n", "a picture: name the prototxt"),
+        (b"<svg width='9'>", "a picture: name the prototxt"),
         (b"\n<!DOCTYPE html>", "a web page: download the file itself, the raw one"),
         (
             b"base_lr: 1 net_param { layer { } }",

@@ -60,10 +60,18 @@ def test_a_refused_answer_is_asked_again(run, tmp_path, bad, good):
 
 
 def test_it_is_asked_until_it_is_good(run, tmp_path):
-    result = run(typed=lines(layer_name="A\nB\n\nnumpy\ngood"))
+    result = run(typed=lines(layer_name="A\nB\nnumpy\ngood"))
     assert result.exit_code == 0, result.output
-    assert result.output.count("[1/7]") == 5
+    assert result.output.count("[1/7]") == 4
     assert os.listdir(tmp_path / "out") == ["good"]
+
+
+def test_enter_takes_what_is_proposed(run, tmp_path):
+    result = run(typed=lines(layer_name="MyLoss\n", layer_kind="Loss\n"))
+    assert result.exit_code == 0, result.output
+    defaults = ["my_layer", "my_loss", "MyLossLayer", "identity", "loss"]
+    assert re.findall(r"\((\w+)\):", result.output)[:5] == defaults
+    assert "layer_kind=loss" in (tmp_path / "out/my_loss/README.md").read_text()
 
 
 def test_the_end_of_the_answers_is_exit_code_1(run, tmp_path):

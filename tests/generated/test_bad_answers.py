@@ -1,5 +1,7 @@
 """bad_answers.yaml: each answer is refused at every way in, and nothing of it is executed."""
 
+import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from support.ways_in import (
     generate,
     in_replay,
     on_command_line,
+    run,
 )
 
 CORPUS = yaml.safe_load(Path(__file__).with_name("bad_answers.yaml").read_text())
@@ -43,7 +46,7 @@ def can_be_given(way, variable, answer):
         return isinstance(answer, str)
     if isinstance(answer, float):  # which cookiecutter makes text
         return way is in_replay or variable not in PROMPTS
-    return answer != []
+    return True
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -74,3 +77,36 @@ def test_the_corpus_covers_every_prompt():
     assert len(answers) == len(set(answers)) > 600
     assert set(CORPUS) == set(DEFAULTS)
     assert all(answers for groups in CORPUS.values() for answers in groups.values())
+
+
+LONG = "0x" + "f" * 3900  # more digits than Python writes from 3.11 on
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (LONG, "a number of thousands of digits"),
+        (f"[1, {LONG}]", "a number of thousands of digits"),
+        (f"{{a: {LONG}}}", "a number of thousands of digits"),
+        ("&a [*a]", "a list that holds itself"),
+        ("{a: 1}", "{'a': 1} is no text"),
+        ("[]", "[] is no text"),
+    ],
+    ids=lambda text: text[:10],
+)
+@pytest.mark.parametrize("variable", ["bottoms", "param_str_keys", "_author"])
+def test_what_cookiecutter_cannot_render(tmp_path, monkeypatch, variable, text, words):
+    # pytest would write cookiecutter's debug messages, which a user does not see
+    monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)
+
+    def from_yaml(answers, command, folder):
+        with (folder / "config.yaml").open("a") as config:
+            config.write(f"default_context:\n  {variable}: {text}\n")
+        return run([*command, "--no-input"])
+
+    outcome = generate(from_yaml, {}, tmp_path)
+    if text == LONG and not hasattr(sys, "get_int_max_str_digits"):
+        words = "more than 4000 characters"
+    check_refusal(outcome, words)
+    assert outcome.output.startswith(f"{variable}: ")
+    assert len(outcome.output.splitlines()) == 1

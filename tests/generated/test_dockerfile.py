@@ -284,7 +284,7 @@ def test_a_team_tests_all_its_layers_in_one_image(
     pinned.write_text(text)
     steps = (team / "Makefile").read_text().split("\nimage:\n")[1].splitlines()
     assert [step.strip().replace(team.name, "team") for step in steps] == [
-        "docker build -t team .",
+        "docker build $(ARGS) -t team .",
         "docker run --rm team",
         "docker run --rm team caffe-pylayer audit layers",
     ]

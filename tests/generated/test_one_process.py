@@ -169,6 +169,27 @@ def test_the_hook_runs_no_module_from_the_folder_for_temporary_files(
     assert not (tmp_path / "tmp" / "executed").exists()
 
 
+def test_the_folder_for_temporary_files_is_removed_between_two_runs(run, tmp_path):
+    """Python goes on using it, and cookiecutter would stop in the middle of a layer."""
+    (tmp_path / "tmp").mkdir()
+    run(
+        """
+import shutil
+ours("a")
+shutil.rmtree("tmp")
+try:
+    ours("b")
+    sys.exit("not refused")
+except CookiecutterException as error:
+    assert str(error).endswith("/tmp, the folder for temporary files, is gone; make it again")
+assert not os.path.exists("b") or not os.listdir("b")
+os.mkdir("tmp")
+ours("b")
+""",
+        TMPDIR=str(tmp_path / "tmp"),
+    )
+
+
 def test_compiled_templates_are_kept_where_python_keeps_modules(run, tmp_path):
     script = "import os; ours(OUT); print(sorted(os.listdir(OUT + '/my_layer')))"
     kept = tmp_path / "kept"

@@ -61,6 +61,9 @@ def test_every_file_names_the_new_owner_and_the_way_back_is_exact(copy):
         for path, names in before.items()
     }
     assert owners(copy) == expected
+    for file in git(copy, "ls-files", "-z").split("\0")[:-1]:
+        text = (copy / file).read_bytes() if (copy / file).is_file() else b""
+        assert not re.search(rb"(gh:|github\.com/)%s\b" % old, text), file
     assert (
         '__owner__ = "some-Body9"' in (copy / "caffe_pylayer/__init__.py").read_text()
     )

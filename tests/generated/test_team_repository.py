@@ -40,7 +40,8 @@ def environment(tmp_path_factory):
     """git, to which the project's address is a folder, and a venv with what the project needs."""
     folder = tmp_path_factory.mktemp("team")
     (folder / "gitconfig").write_text(
-        f'[url "file://{folder}/"]\n    insteadOf = https://github.com/org/\n'
+        f'[url "file://{folder}/caffe-"]\n'
+        "    insteadOf = https://github.com/org/caffe-\n"
         "[user]\n    name = team\n    email = team@localhost\n[advice]\n    detachedHead = false\n"
     )
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
@@ -191,6 +192,11 @@ def test_all_layers_are_activated_at_once(team, run, shell):
     path = run(team, f"{shell} -c '. ./activate.sh && echo $PYTHONPATH'")
     folders = [Path(folder).name for folder in path.strip().split(":")]
     assert set(folders) == {re.search("name=(\\w+)", layer)[1] for layer in LAYERS}
+
+
+def test_make_image_takes_another_base(team, run):
+    first = run(team, "make -n image ARGS=--build-arg=BASE=debian@sha256:0")
+    assert first.startswith("docker build --build-arg=BASE=debian@sha256:0 -t ")
 
 
 def test_workflow_runs_the_image(team):
