@@ -89,7 +89,7 @@ def parse(data):
         except (
             Exception
         ) as problem:  # whatever the parser of Python 2 does with nonsense
-            text = f"cannot be parsed ({text3}), nor as Python 2: mend it"
+            text = f"cannot be parsed ({text3}), nor as Python 2: correct it there"
             raise Unparsable(line, text) from problem
 
 
@@ -588,7 +588,9 @@ class Folder:
             line, column, text = re.match(
                 r":(\d+):(\d+): (.*)", str(error), re.DOTALL
             ).groups()
-            raise Unparsable(int(line), f"column {column}: {text}: mend it") from error
+            raise Unparsable(
+                int(line), f"column {column}: {text}: correct it there"
+            ) from error
         for message in todo:  # a layer is the message with a python_param in it
             for (name, value), place in zip(message.fields, message.places):
                 if isinstance(value, prototxt.Message):

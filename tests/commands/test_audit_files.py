@@ -86,7 +86,7 @@ ODD = {  # name: bytes; the line and words of a finding, or None where it is no 
     "utf16.py": ("# caffe Layer\n".encode("utf-16"), None),
     "rot13.py": (b"# coding: rot13\n" + LAYER + b"1", (1, "encoding")),
     "broken.py": (LAYER + b"1\ndef f(:\n    pass\n", (4, "cannot be parsed")),
-    "indent.py": (LAYER + b"1\n  y = 2\n", (4, "cannot be parsed")),
+    "indent.py": (LAYER + b"1\n  y = 2\n", (4, "nor as Python 2: correct it there")),
     "quote.py": (LAYER + b"'''\n", (3, "cannot be parsed")),
     "self.py": (
         b"import caffe\nclass A(A, B, caffe.Layer): pass\nclass B(A): pass",
@@ -104,7 +104,10 @@ ODD = {  # name: bytes; the line and words of a finding, or None where it is no 
         b"layer {\n  python_param {\n    module = 1\n",
         (3, "column 12"),
     ),
-    "noise.prototxt": (b"python_param" + bytes(range(256)), (1, "column")),
+    "noise.prototxt": (
+        b"python_param" + bytes(range(256)),
+        (1, "correct it there"),
+    ),
     "deep.prototxt": (b"python_param {" * 1000, (1, "at most 100 levels")),
     **{
         f"deep{i}.py": (
