@@ -43,7 +43,7 @@ test: $(VENV)/test
 	$(PYTEST) -n $(WORKERS) --dist loadfile -p tests.support.count_summary
 
 test-fast: $(VENV)/test
-	$(PYTEST) -n auto --dist loadfile -m "not caffe and not slow"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not caffe and not slow"
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup
