@@ -22,10 +22,10 @@ os.environ["PYTEST_ADDOPTS"] = (
 )
 # Modules all of whose tests are slow; others say so at the test.
 SLOW = """
-    test_activate test_adopt test_all_or_nothing test_bad_answers test_bank test_damaged_nets test_data
-    test_docs_site test_examples test_gradient_plot test_make_new test_many test_most test_new_kind
-    test_old_cookiecutter test_one_process test_own_options test_own_runs test_pasted
-    test_side_by_side test_splice test_team test_train
+    test_activate test_adopt test_all_or_nothing test_bad_answers test_bank test_damaged_nets
+    test_data test_docs_site test_examples test_gradient_plot test_make_new test_many test_most
+    test_new_kind test_old_cookiecutter test_one_process test_own_options test_own_runs
+    test_pasted test_side_by_side test_splice test_team test_trace test_train
 """.split()
 
 
