@@ -85,8 +85,11 @@ def _be_child(function, seconds, write, log, parent):
             faulthandler.disable()  # pytest's, which prints 45 lines where Caffe aborts
             faulthandler.dump_traceback_later(seconds, file=log)
         result = json.dumps(function()).encode("ascii")
-        sys.stdout.flush()
-        sys.stderr.flush()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except EnvironmentError:  # nobody reads it any more
+            pass
         data = HEADER.pack(len(result)) + result
         while data:
             data = data[os.write(write, data) :]

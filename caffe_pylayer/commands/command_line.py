@@ -50,8 +50,9 @@ def main(given):
     except KeyboardInterrupt:
         return 130
     except EnvironmentError as error:
-        if error.errno == errno.EPIPE:  # the reader, such as head, has seen enough
+        if error.errno in (errno.EPIPE, errno.ENOSPC):  # what is left is not written
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:  # the reader, such as head, has seen enough
             return 0
         problem = words_of(error)
     sys.stderr.write("%s: %s\n" % (name, problem))

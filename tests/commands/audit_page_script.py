@@ -78,6 +78,7 @@ for name in sorted(os.listdir(sys.argv[1])):
     stem, suffix = os.path.splitext(name)
     if suffix == ".py":
         path = os.path.join(sys.argv[1], stem + ".log")
+        sys.stdout.flush()
         pid = os.fork()
         if not pid:
             child(path, stem)

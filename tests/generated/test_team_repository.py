@@ -196,7 +196,7 @@ def test_all_layers_are_activated_at_once(team, run, shell):
 
 def test_make_image_takes_another_base(team, run):
     first = run(team, "make -n image ARGS=--build-arg=BASE=debian@sha256:0")
-    assert first.startswith("docker build --build-arg=BASE=debian@sha256:0 -t ")
+    assert "docker build --build-arg=BASE=debian@sha256:0 -t " in first
 
 
 def test_workflow_runs_the_image(team):
