@@ -157,7 +157,7 @@ def read_net(path):
     """Return the net_text.Net in a file."""
     if not os.path.isfile(path):
         raise CommandError(f"{path}: there is no such file")
-    return net_text.Net(contents(path).decode("latin-1"), path)
+    return net_text.Net(net_text.text_of(path), path)
 
 
 def uses(net, stem):

@@ -10,7 +10,8 @@ from collections import Counter
 from .python_layers import BLOB, LIST, SIGNATURES, name_of, nodes, values
 
 BLOB_NAME = re.compile(r"[A-Za-z0-9_./-]{1,64}")
-# What the fragment carries for a key whose value nothing says, by type.
+# What the fragment carries for a key whose value nothing says, by type: as the template does,
+# which an installed package cannot import.
 PLACEHOLDERS = {
     "int": 1,
     "float": 1.0,

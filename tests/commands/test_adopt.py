@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from caffe_pylayer.checks import prototxt
-from caffe_pylayer.commands import CommandError, adopt, net_text, shapes
+from caffe_pylayer.commands import CommandError, adopt, adopt_source, net_text, shapes
 from caffe_pylayer.commands.audit import Audit
 from caffe_pylayer.commands.python_layers import Folder
 from support.commands import caffe_pylayer
 from support.project import PROJECT
+from template_spec import keys
 
 LAYERS = Path(__file__).with_name("adopt") / "layers"
 # Each layer: its file and options, the name of its folder, and its tests that are to be red.
@@ -400,6 +401,13 @@ def test_a_shape_that_nobody_knows_is_asked(monkeypatch):
     options = argparse.Namespace(layer_class=None, name=None, shape={})
     plan = adopt.Plan(*words("tabs.py"), options, ask=lambda name, guess: (9, *guess))
     assert plan.shapes == [(9, 4, 3)]
+
+
+def test_keys_are_those_of_the_template():
+    """The package has its own copy of what it must know of them."""
+    assert adopt_source.PLACEHOLDERS == keys.TYPES
+    taken = keys.KEYWORDS | keys.LAYER_ATTRIBUTES
+    assert taken and not any(map(adopt_source.is_key, taken))
 
 
 # What a net says without Caffe

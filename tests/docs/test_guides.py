@@ -133,7 +133,7 @@ def run(with_caffe, tmp_path):
         "COLUMNS": "80",
         "HOME": str(here),
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:hypothesispytest",
+        "PYTEST_ADDOPTS": os.environ["PYTEST_ADDOPTS"] + " -p no:cacheprovider",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OUR_HOME": os.environ["HOME"],
         "OUR_PATH": os.environ["PATH"],

@@ -59,7 +59,7 @@ def environment(tmp_path_factory):
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "CAFFE_ENGINE": "standin",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:hypothesispytest",
+        "PYTEST_ADDOPTS": os.environ["PYTEST_ADDOPTS"] + " -p no:cacheprovider",
     }
 
 
