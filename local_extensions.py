@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import click
+from jinja2 import pass_environment
 from jinja2.bccache import FileSystemBytecodeCache
 from jinja2.ext import Extension
 
@@ -37,8 +38,12 @@ HERE = Path(__file__).resolve().parent
 FOLDER = "<<cookiecutter.layer_name>>"
 
 
-def check(answers, *variables):
-    """Refuse a bad answer, or ask for another one at the prompt; render as nothing."""
+@pass_environment
+def check(environment, answers, *variables):
+    """Refuse a bad answer, or ask for another one at the prompt; render as nothing.
+
+    For Enter that is what the message proposes, or the prompt's default.
+    """
     for variable in variables:
         while True:
             try:
@@ -50,7 +55,12 @@ def check(answers, *variables):
                 if variable.startswith("_") or not command_line.asks():
                     raise
                 click.echo(error)
-                answers[variable] = command_line.ask_again(variable, settings(), error)
+                default = environment.from_string(settings()[variable])
+                answers[variable] = command_line.ask_again(
+                    variable,
+                    settings()["__prompts__"],
+                    error.proposal() or default.render(cookiecutter=answers),
+                )
     return ""
 
 

@@ -1,7 +1,6 @@
 """What cookiecutter's command line was told, and asking there again."""
 
 import os
-import re
 import sys
 
 import click
@@ -26,11 +25,9 @@ def asks():
     return option("no_input") is False and not replayed
 
 
-def ask_again(variable, settings, error):
-    """Return a further answer to the prompt; what the error proposes is its default."""
-    prompts, proposal = settings["__prompts__"], re.search(r"; try (\S+)$", str(error))
+def ask_again(variable, prompts, default):
+    """Return a further answer to the prompt."""
     prefix = f"  [dim][{list(prompts).index(variable) + 1}/{len(prompts)}][/] "
-    default = proposal[1] if proposal else ...
     return read_user_variable(variable, default, prompts, prefix)
 
 

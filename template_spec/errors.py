@@ -1,5 +1,7 @@
 """The one exception for an answer that is refused."""
 
+import re
+
 import click
 from cookiecutter.exceptions import FailedHookException
 
@@ -9,6 +11,11 @@ class AnswerError(FailedHookException, click.ClickException):
 
     So does every other command line that click runs.
     """
+
+    def proposal(self):
+        """Return the one answer that the message proposes, None where it proposes none."""
+        match = re.search(r"; try (\S+)$", str(self))
+        return match and match[1]
 
 
 def refuse(variable, problem, advice):

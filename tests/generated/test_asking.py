@@ -67,10 +67,18 @@ def test_it_is_asked_until_it_is_good(run, tmp_path):
 
 
 def test_enter_takes_what_is_proposed(run, tmp_path):
-    result = run(typed=lines(layer_name="MyLoss\n", layer_kind="Loss\n"))
+    """The default, where the message proposes several answers or none."""
+    bad = {
+        "layer_name": "MyLoss",
+        "layer_kind": "Loss",
+        "bottoms": "x y",
+        "tops": "x,x",
+    }
+    bad["param_str_keys"] = "x="
+    result = run(typed=lines(**{name: f"{text}\n" for name, text in bad.items()}))
     assert result.exit_code == 0, result.output
-    defaults = ["my_layer", "my_loss", "MyLossLayer", "identity", "loss"]
-    assert re.findall(r"\((\w+)\):", result.output)[:5] == defaults
+    defaults = "my_layer my_loss MyLossLayer identity loss 2 2 1 1 copied".split()
+    assert re.findall(r"\((\w+)\):", result.output) == defaults
     assert "layer_kind=loss" in (tmp_path / "out/my_loss/README.md").read_text()
 
 
