@@ -31,6 +31,7 @@ def new(tmp_path, config_file):
         options = {"text": True, "cwd": tmp_path, "env": environment, **options}
         return start([*command, *arguments], **options)
 
+    run.environment = environment
     return run
 
 
@@ -123,19 +124,36 @@ def test_interrupt_leaves_nothing(new, tmp_path, sent, code, typed):
     assert left(tmp_path / "out") == []
 
 
+# Has Python wait, once, before it opens or makes the next file when a certain one is there.
+WAITS = """
+import glob, sys, time
+
+def look(event, _):
+    if waits and event in ("open", "os.mkdir") and glob.glob(FILE):
+        waits.clear()
+        open(WAITING, "w").close()
+        time.sleep(30)
+
+waits = [True]
+sys.addaudithook(look)
+"""
+
+
 @pytest.mark.parametrize("sent, code", SIGNALS)
 @pytest.mark.parametrize("file", ["my_layer", "my_layer/README.md", "my_layer/tests/*"])
 def test_two_signals_while_files_are_written_leave_nothing(
     new, tmp_path, sent, code, file
 ):
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = new("out", "--no-input", start=subprocess.Popen, **quiet)
+    waiting = tmp_path / "waiting"
+    text = WAITS.replace("FILE", repr(f"{tmp_path}/out/.caffe-*/{file}"))
+    text = text.replace("WAITING", repr(str(waiting)))
+    (tmp_path / "sitecustomize.py").write_text(text)
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    options["env"] = {**new.environment, "PYTHONPATH": str(tmp_path)}
+    process = new("out", "--no-input", start=subprocess.Popen, **options)
     deadline = time.monotonic() + 30
-    while (
-        not list((tmp_path / "out").glob(f".caffe-*/{file}"))
-        and time.monotonic() < deadline
-    ):
-        pass
+    while not waiting.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     process.send_signal(sent)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
