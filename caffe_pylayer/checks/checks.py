@@ -17,6 +17,7 @@ import textwrap
 import traceback
 
 import numpy as np
+import numpy.random  # once: numpy 2 would import it in each check's process
 
 from . import (
     advice,

@@ -69,7 +69,7 @@ def running(engine, folder):
         standin.install()
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
-    getattr(importlib, "invalidate_caches", int)()
+    sys.path_importer_cache.pop(folder, None)  # what was written into it is found
     try:
         yield importlib.import_module("caffe")
     finally:

@@ -4,9 +4,11 @@
 
 import ctypes
 import errno
+import gc
 import json
 import os
 import re
+import resource
 import select
 import signal
 import struct
@@ -75,8 +77,7 @@ def run_in_child(function, seconds, folder):
 
 def _be_child(function, seconds, write, log, parent):
     try:
-        import resource
-
+        getattr(gc, "freeze", int)()  # collecting would write to, so copy, all memory
         os.setsid()  # a process group of its own, so that all of it can be ended
         _end_with(parent)
         os.dup2(log.fileno(), 2)
