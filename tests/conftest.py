@@ -135,16 +135,15 @@ class Verdicts(dict):
 
 
 @pytest.fixture(scope="session")
-def own_tests(request, tmp_path_factory):
-    """A function that runs the tests of a generated folder on an engine: its Verdicts.
+def warm_python(request, tmp_path_factory):
+    """A function that runs `python3 ...` on an engine: [exit code, stdout, stderr].
 
-    One process an engine imports Caffe and pytest, and forks for each run. `installed` gives it
-    the checks of this project, where the layers have no copies; `paths` go onto sys.path.
+    One process an engine imports Caffe and pytest, and forks for each run.
     """
     processes = {}
 
     def start(engine):
-        command = [sys.executable, "tests/support/warm_pytest.py", "numpy"]
+        command = [sys.executable, "tests/support/warm_python.py", "numpy", "pytest"]
         if engine == "real":
             request.getfixturevalue("with_caffe")
             command[:1] = [
@@ -154,29 +153,49 @@ def own_tests(request, tmp_path_factory):
                 "python3",
             ]
             command.append("caffe")
+        # In CI pytest would say all of it twice.
+        environment = {**os.environ, "CI": ""}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        environment = {**os.environ, "CI": ""}  # where pytest would say all of it twice
         return subprocess.Popen(
             command, cwd=PROJECT, text=True, env=environment, **pipes
         )
 
-    def run(engine, folder, *arguments, installed=False, paths=(), **environment):
+    def run(engine, folder, *arguments, **environment):
         if engine not in processes:
             processes[engine] = start(engine)
-        process, paths = processes[engine], [str(path) for path in paths]
-        options = ["-p", "no:cacheprovider", *arguments]
-        options += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
-        if installed:
-            options += ["-p", "caffe_pylayer.plugin"]
-            paths.append(str(PROJECT))
-        quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # such as hypothesis, a second
-        environment = {"CAFFE_ENGINE": engine, **quick, **environment}
-        question = [str(folder), options, environment, paths]
+        process, arguments = processes[engine], [str(word) for word in arguments]
+        environment = {"CAFFE_ENGINE": engine, **environment}
+        question = [str(folder), arguments, environment]
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
-        return Verdicts(folder, *json.loads(process.stdout.readline()))
+        return json.loads(process.stdout.readline())
 
     yield run
     for process in processes.values():
         process.stdin.close()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def own_tests(warm_python):
+    """A function that runs the tests of a generated folder on an engine: its Verdicts.
+
+    `installed` gives it the checks of this project, where the layers have no copies; `paths` go
+    onto PYTHONPATH.
+    """
+
+    def run(engine, folder, *arguments, installed=False, paths=(), **environment):
+        options = ["-p", "no:cacheprovider", *arguments]
+        options += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
+        if installed:
+            options += ["-p", "caffe_pylayer.plugin"]
+            paths = [*paths, PROJECT]
+        quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # such as hypothesis, a second
+        paths = ":".join(map(str, paths))
+        environment = {"PYTHONPATH": paths, **quick, **environment}
+        code, out, err = warm_python(
+            engine, folder, "-m", "pytest", *options, **environment
+        )
+        return Verdicts(folder, code, out + err)
+
+    return run

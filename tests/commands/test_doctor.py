@@ -1204,7 +1204,8 @@ def test_one_bound_for_an_endless_loop(real):
     real.show_caffe_command()
     real.options = ["--timeout", "12"]
     forward = "def forward(self, bottom, top):\n"
-    real.edit("my_layer.py", forward, forward + "        while True: pass\n")
+    loop = "        import time\n        while True: time.sleep(0.1)\n"
+    real.edit("my_layer.py", forward, forward + loop)
     start = time.monotonic()
     report = real.examine("example/train_val.prototxt")
     assert time.monotonic() - start < 2 * 12

@@ -15,7 +15,7 @@ import yaml
 
 from caffe_pylayer.commands import trace as tool
 from caffe_pylayer.commands import trace_plots
-from support.commands import HERE, QUICK_SKIMAGE, caffe_pylayer, where_caffe_is
+from support.commands import HERE, PACKAGE, where_caffe_is
 from support.processes import gone
 from support.project import ENGINES, PROJECT
 from template_spec.kinds import KINDS
@@ -67,8 +67,8 @@ print(json.dumps([data, diff]))
 class Tables:
     """What the tool printed: rows[pass, layer, kind, name] = (mark, shape, figures)."""
 
-    def __init__(self, result):
-        self.code, self.out, self.err = result.returncode, result.stdout, result.stderr
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
         self.rows, which, layer = {}, None, None
         for line in self.out.splitlines():
             assert len(line) <= 100, line
@@ -124,27 +124,14 @@ def layer(bake, tmp_path):
     return bake(out=tmp_path, layer_name="my_layer")
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """A folder that hides what takes pycaffe half of its time to import."""
-    folder = tmp_path_factory.mktemp("quick")
-    for path, text in QUICK_SKIMAGE.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
-    return str(folder)
-
-
 @pytest.fixture
-def trace(request, quick):
+def trace(warm_python):
     """A function that runs the tool in a folder: its Tables."""
 
     def run(engine, folder, *arguments, **environment):
-        if engine == "real":
-            with_caffe = request.getfixturevalue("with_caffe")
-            command = ["--bind", quick, *where_caffe_is(), "trace", *arguments]
-            return Tables(with_caffe(folder, *command, PYTHONPATH=quick, **environment))
-        environment = {**os.environ, "CAFFE_ENGINE": "standin", **environment}
-        return Tables(caffe_pylayer("trace", *arguments, cwd=folder, env=environment))
+        return Tables(
+            *warm_python(engine, folder, PACKAGE, "trace", *arguments, **environment)
+        )
 
     return run
 
@@ -313,7 +300,8 @@ def test_python_27(layers, trace, with_caffe, packages):
     environment = {"PYTHONPATH": str(packages), "CAFFE_ENGINE": "standin"}
     for folder in layers.values():
         command = ["--bind", packages, *where_caffe_is("python2.7"), "trace"]
-        found = Tables(with_caffe(folder, *command, **environment))
+        done = with_caffe(folder, *command, **environment)
+        found = Tables(done.returncode, done.stdout, done.stderr)
         assert found.err == ""
         assert found.out == trace("standin", folder).out
 
