@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,18 +53,26 @@ def config_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def bake(config_file, tmp_path_factory):
-    """A function of answers that generates a layer and returns its folder."""
+    """A function of answers that generates a layer and returns its folder.
+
+    cookiecutter runs once for the same answers; each caller has a copy.
+    """
+    known = {}
 
     def generate(out=None, **answers):
-        return Path(
-            cookiecutter(
-                str(PROJECT),
-                no_input=True,
-                extra_context=answers,
-                output_dir=str(out or tmp_path_factory.mktemp("out")),
-                config_file=str(config_file),
+        key = repr(sorted(answers.items()))
+        if key not in known:
+            known[key] = Path(
+                cookiecutter(
+                    str(PROJECT),
+                    no_input=True,
+                    extra_context=answers,
+                    output_dir=str(tmp_path_factory.mktemp("baked")),
+                    config_file=str(config_file),
+                )
             )
-        )
+        out = Path(out or tmp_path_factory.mktemp("out"))
+        return shutil.copytree(known[key], out / known[key].name)
 
     return generate
 
