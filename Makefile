@@ -21,10 +21,11 @@ VENV = .venv
 ## Tests wait for programs as much as they compute: two workers for each core.
 WORKERS = $(shell expr $$(nproc) \* 2)
 PYTEST = $(VENV)/bin/python -m pytest
+IN_PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
 ## What is set on make's command line and is not of this file; make exports it to the shell.
-ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS WORKERS,$(.VARIABLES)),\
+ANSWERS = $(foreach name,$(filter-out OUT ARGS VENV PYTEST TOOLS WORKERS IN_PARALLEL,$(.VARIABLES)),\
 	$(if $(filter command,$(origin $(name))),$(name)))
 
 .PHONY: help new test test-fast proof bench audit docs kinds owner lock lint clean
@@ -40,10 +41,10 @@ test: $(VENV)/test
 		[ -z "$$missing" ] || scripts/apt-install $$missing >$(VENV)/apt.log || \
 		for tool in $$missing; do scripts/apt-install $$tool >>$(VENV)/apt.log || true; done
 	scripts/with-caffe --setup
-	$(PYTEST) -n $(WORKERS) --dist loadfile -p tests.support.count_summary
+	$(PYTEST) $(IN_PARALLEL) -p tests.support.count_summary
 
 test-fast: $(VENV)/test
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not caffe and not slow"
+	$(PYTEST) $(IN_PARALLEL) -m "not caffe and not slow"
 
 proof: $(VENV)/test
 	scripts/with-caffe --setup

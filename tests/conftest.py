@@ -21,23 +21,29 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PYTEST_ADDOPTS"] = (
     os.environ.get("PYTEST_ADDOPTS", "") + " -p no:hypothesispytest"
 )
-# Modules all of whose tests are slow; others say so at the test.
+# Modules all of whose tests are slow, the slowest first; others say so at the test.
 SLOW = """
-    test_activate test_adopt test_all_or_nothing test_bad_answers test_bank test_damaged_nets
-    test_data test_docs_site test_examples test_gradient_plot test_make_new test_many test_most
-    test_new_kind test_old_cookiecutter test_one_process test_own_options test_own_runs
-    test_pasted test_side_by_side test_splice test_team test_trace test_train
+    test_bank test_doctor test_guides test_pasted test_own_options test_grid test_trace
+    test_adopt test_train test_most test_python27 test_example_net test_team_repository test_team
+    test_dockerfile test_bad_answers test_side_by_side test_examples test_activate test_many
+    test_gradient_plot test_make_new test_all_or_nothing test_docs_site test_own_runs test_data
+    test_splice test_one_process test_new_kind test_damaged_nets test_old_cookiecutter
 """.split()
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what is slow, and what needs real Caffe as far as fixtures and parameters tell."""
+    """Mark what is slow, and what needs real Caffe as far as fixtures and parameters tell.
+
+    What is slow comes first, so that no worker is left alone with it at the end.
+    """
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker("slow")
         params = getattr(getattr(item, "callspec", None), "params", {})
         if "with_caffe" in item.fixturenames or params.get("engine") == "real":
             item.add_marker("caffe")
+    rank = {name: i for i, name in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(SLOW)))
 
 
 @pytest.fixture(scope="session")
