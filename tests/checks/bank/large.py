@@ -52,22 +52,21 @@ class TanH(caffe.Layer):
             bottom[0].diff[...] = diff
 """,
         blobs='bottom: "image" top: "y"',
-        bottoms="rng.randn(batch, 3, 112, 112)",
+        bottoms="rng.randn(batch, 3, 64, 64)",
         tops="np.tanh(bottoms[0])",
-        options="--timeout=60",
         twins=[
             (
                 "one pixel of each map",
                 "            bottom[0].diff[...] = diff",
                 "            diff[:, :, -1, -1] = 0\n@",
-                "gradient --timeout=60",
+                "gradient",
                 "bottom image",
             ),
             (
                 "one pixel",
                 "            bottom[0].diff[...] = diff",
                 "            diff[-1, 1, 50, 60] = 0\n@",
-                "gradient --timeout=60",
+                "gradient",
                 "bottom image",
             ),
             ("not squared", "data ** 2)", "data)", "gradient", "bottom image"),
@@ -93,13 +92,12 @@ class LeakyReLU(caffe.Layer):
         blobs='bottom: "x" top: "y"',
         bottoms="rng.randn(batch, 250000).astype(np.float32)",
         tops=None,
-        options="--timeout=60",
         twins=[
             (
                 "slope forgotten",
                 "1, self.slope) * top",
                 "1, 0) * top",
-                "gradient --timeout=60",
+                "gradient",
                 "bottom x",
             ),
         ],
