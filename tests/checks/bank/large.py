@@ -52,7 +52,7 @@ class TanH(caffe.Layer):
             bottom[0].diff[...] = diff
 """,
         blobs='bottom: "image" top: "y"',
-        bottoms="rng.randn(batch, 3, 64, 64)",
+        bottoms="rng.randn(batch, 3, 112, 112)",
         tops="np.tanh(bottoms[0])",
         twins=[
             (
