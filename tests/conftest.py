@@ -195,19 +195,18 @@ def warm_python(request, tmp_path_factory):
 def own_tests(warm_python):
     """A function that runs the tests of a generated folder on an engine: its Verdicts.
 
-    `installed` gives it the checks of this project, where the layers have no copies; `paths` go
-    onto PYTHONPATH.
+    `installed` gives it the checks of this project, where the layers have no copies.
     """
 
-    def run(engine, folder, *arguments, installed=False, paths=(), **environment):
+    def run(engine, folder, *arguments, installed=False, **environment):
         options = ["-p", "no:cacheprovider", *arguments]
         options += ["--junitxml=report.xml", "-o", "junit_family=xunit2"]
         if installed:
             options += ["-p", "caffe_pylayer.plugin"]
-            paths = [*paths, PROJECT]
+            paths = [environment.get("PYTHONPATH", ""), str(PROJECT)]
+            environment["PYTHONPATH"] = ":".join(paths)
         quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # such as hypothesis, a second
-        paths = ":".join(map(str, paths))
-        environment = {"PYTHONPATH": paths, **quick, **environment}
+        environment = {**quick, **environment}
         code, out, err = warm_python(
             engine, folder, "-m", "pytest", *options, **environment
         )

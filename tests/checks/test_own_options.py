@@ -58,7 +58,7 @@ def test_header_says_which_engine_and_why(folder, run, pypi_caffe):
     assert found.output.count(f"caffe: numpy stand-in, because {NO_CAFFE}") == 1
     found = run(folder / "first", "--caffe=standin")
     assert "caffe: numpy stand-in, as asked for" in found.output
-    found = run(folder / "first", paths=[pypi_caffe])
+    found = run(folder / "first", PYTHONPATH=str(pypi_caffe))
     assert found.exit_code == 0
     assert "is not Caffe (PyPI's caffe is an empty placeholder)" in found.output
 

@@ -22,7 +22,7 @@ from support.project import PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
 
-pytestmark = [pytest.mark.caffe, pytest.mark.slow]
+pytestmark = pytest.mark.caffe
 
 BASE = "docker.io/library/debian:bullseye-slim"
 CACHE = (

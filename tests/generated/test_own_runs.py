@@ -111,7 +111,6 @@ def test_the_printed_cd_goes_there(run, tmp_path):
         assert went.stdout == folder, (line, went.stderr)
 
 
-@pytest.mark.slow
 def test_gb18030(run, tmp_path):
     """A locale of China: what is written is UTF-8 all the same."""
     need("localedef")

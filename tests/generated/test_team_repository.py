@@ -19,7 +19,6 @@ from support.project import ENGINES, PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
 
-pytestmark = pytest.mark.slow
 LAYERS = [
     *(f"name=a_{kind} kind={kind}" for kind in KINDS),
     "name=focal_loss kind=loss bottoms=scores,label",

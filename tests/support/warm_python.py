@@ -1,7 +1,8 @@
 """Runs Python programs one after the other, each in a fork of a process that has imported much.
 
 For each line [folder, arguments, environment] in stdin it runs `python3 arguments` and prints
-[exit code, stdout, stderr]. Its own arguments are the modules to import.
+[exit code, stdout, stderr]; the arguments begin with -m and a module, or with a folder that has a
+__main__.py. Its own arguments are the modules to import.
 """
 
 import importlib
@@ -20,15 +21,16 @@ def run(folder, arguments, environment):
     """Do what `python3 arguments` does in the folder; return the exit code."""
     os.chdir(folder)
     os.environ.update(environment)
-    first = os.getcwd() if arguments[0] == "-m" else arguments[0]
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:1] = [first, *filter(None, paths)]
-    sys.argv[:] = arguments[arguments[0] == "-m" :]
+    sys.path[:1] = filter(None, paths)
     try:
         if arguments[0] == "-m":
+            sys.path.insert(0, os.getcwd())
+            sys.argv[:] = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
-            runpy.run_path(arguments[0], run_name="__main__")
+            sys.argv[:] = arguments
+            runpy.run_path(arguments[0], run_name="__main__")  # puts the folder first
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return int(end.code or 0)
