@@ -377,15 +377,20 @@ def test_a_mirror_of_ones_own_has_no_archive(machine):
 
 @pytest.mark.slow
 def test_a_mirror_that_never_answers_names_the_variable(tmp_path):
-    """For real, up to apt: it gives up after 20 seconds."""
+    """For real, up to apt: it gives up after 20 seconds, here after 2."""
     need("bwrap")
     need("mmdebstrap")
+    script = SCRIPT.read_text()
+    assert script.count(':Timeout "10"') == 2
+    impatient = tmp_path / "with-caffe"
+    impatient.write_text(script.replace(':Timeout "10"', ':Timeout "1"'))
+    impatient.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/debian"
         environment = {"CAFFE_DEBIAN_MIRROR": url, "XDG_CACHE_HOME": str(tmp_path)}
         begin = time.monotonic()
         result = subprocess.run(
-            [SCRIPT, "--setup"],
+            [impatient, "--setup"],
             env={
                 **os.environ,
                 "CAFFE_PYTHON": "false",
@@ -645,6 +650,7 @@ def test_real_caffe_with_writable_folders_on_a_read_only_root(tmp_path):
         env={
             **os.environ,
             "CAFFE_PYTHON": "false",
+            "CAFFE_ROOT": "",
             "BOUND": str(bound),
             "GREETING": "hello there",
         },
