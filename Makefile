@@ -51,7 +51,9 @@ proof: $(VENV)/test
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
 		tests/generated/proof_param_str.py tests/generated/proof_signals.py tests/commands/proof_damaged_nets.py
 	BANK=whole $(PYTEST) -n auto tests/checks/test_bank.py
-	ANSWERS=whole $(PYTEST) -n auto -p tests.support.count_summary tests/generated/test_bad_answers.py
+	WHOLE=yes $(PYTEST) -n auto -p tests.support.count_summary tests/generated/test_bad_answers.py \
+		tests/commands/test_adopt.py tests/shells/test_activate.py
+	FUZZ=1000 $(PYTEST) -n auto tests/commands/test_adopt.py -k damaged
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any
 	FUZZ=1000 $(PYTEST) -n auto -v tests/commands/test_splice_fuzz.py
 

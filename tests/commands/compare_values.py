@@ -1,5 +1,6 @@
 """Load nets on real Caffe, without and with a layer spliced in, and print where they differ."""
 
+import functools
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ import caffe
 import numpy as np
 
 
+@functools.lru_cache(maxsize=4)
 def passed(path, phase):
     """Return the net after a forward and a backward pass, the same random numbers for all."""
     caffe.set_random_seed(7)
@@ -44,9 +46,8 @@ def same(blob, other):
     return other is not None and np.array_equal(blob.data, other.data)
 
 
-for line in (
-    sys.stdin
-):  # the nets without and with the layer, and the blob after which it stands
+# The nets without and with the layer, and the blob after which it stands.
+for line in open(sys.argv[1]):
     original, spliced, blob = json.loads(line)
     for phase in (caffe.TRAIN, caffe.TEST):
         print(

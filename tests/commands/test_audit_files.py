@@ -247,7 +247,7 @@ def mutated(draw, sources):
 
 
 # FUZZ=5000, as in `make proof`, is how many damaged files each of these tests tries.
-CASES = int(os.environ.get("FUZZ") or 100)
+CASES = int(os.environ.get("FUZZ") or 40)
 FUZZ = settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
 
 

@@ -23,7 +23,7 @@ PARAMS = [
     "param { lr_mult: 1. } ; param { lr_mult: 2.5f },",
     "loss_weight: 0.5",
 ]
-EXAMPLES = int(os.environ.get("FUZZ", 60))  # `make proof` takes more
+EXAMPLES = int(os.environ.get("FUZZ", 25))  # `make proof` takes more
 settings.register_profile(
     "net", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

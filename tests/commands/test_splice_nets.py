@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayer.commands import command_line
+from caffe_pylayer.commands import command_line, made_bottoms
 
 NETS = {path.stem: path for path in (Path(__file__).parent / "nets").glob("*.prototxt")}
 COMPARE = Path(__file__).with_name("compare_values.py")
@@ -16,6 +16,14 @@ COMPARE = Path(__file__).with_name("compare_values.py")
 @pytest.fixture(scope="module")
 def layer(bake):
     return bake(layer_name="my_layer")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_look_at_the_layer_s_test():
+    """A process for each splice, of which test_splice.py has the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made_bottoms, "compare", lambda *_: [])
+        yield
 
 
 def splice(layer, net, *arguments, to=None):
@@ -31,18 +39,32 @@ def blobs(net):
     return sorted(set(re.findall(r'\b(?:top|input): "(.*?)"', net.read_text())))
 
 
-def compare(with_caffe, layer, pairs):
+def compare(warm_python, layer, pairs):
     """Return, for each (net, spliced, blob) and each phase, what differs on real Caffe."""
-    shutil.copy(COMPARE, layer)
     lines = "".join(json.dumps([str(part) for part in pair]) + "\n" for pair in pairs)
     (layer / "pairs").write_text(lines)
-    done = with_caffe(layer, "sh", "-c", "python3 compare_values.py <pairs")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    paths = {"PYTHONPATH": str(layer)}
+    code, out, err = warm_python("real", layer, COMPARE, "pairs", **paths)
+    assert code == 0, err
+    return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.fixture
+def load(warm_python):
+    """A function that loads the spliced net of a folder, for stages, on real Caffe."""
+
+    def load(folder, *stages):
+        (folder / "load.py").write_text(LOAD)
+        paths = {"PYTHONPATH": str(folder)}
+        code, _, err = warm_python("real", folder, "load.py", *stages, **paths)
+        assert code == 0, err
+
+    return load
+
+
+@pytest.mark.caffe
 @pytest.mark.parametrize("net", NETS)
-def test_behind_every_blob_in_turn(layer, with_caffe, net):
+def test_behind_every_blob_in_turn(layer, warm_python, net):
     pairs = []
     for i, blob in enumerate(blobs(NETS[net])):
         spliced = layer / f"{net}_{i}.prototxt"
@@ -50,22 +72,24 @@ def test_behind_every_blob_in_turn(layer, with_caffe, net):
         assert splice(layer, spliced, "--remove", "my_layer") == NETS[net].read_bytes()
         pairs.append((shutil.copy(NETS[net], layer), spliced, blob))
     assert len(pairs) >= 8
-    assert compare(with_caffe, layer, pairs) == [[]] * 2 * len(pairs)
+    assert compare(warm_python, layer, pairs) == [[]] * 2 * len(pairs)
 
 
-def test_between_a_layer_and_the_one_in_place_behind_it(layer, with_caffe):
+@pytest.mark.caffe
+def test_between_a_layer_and_the_one_in_place_behind_it(layer, warm_python):
     """All values are as before; what was conv1 is now the layer's top, the ReLU in place on it."""
     spliced = layer / "between.prototxt"
     arguments = ["--after", "conv1", "--before", "relu1"]
     splice(layer, NETS["caffenet"], *arguments, to=spliced)
     pair = (shutil.copy(NETS["caffenet"], layer), spliced, "conv1")
-    assert compare(with_caffe, layer, [pair]) == [["conv1"]] * 2
+    assert compare(warm_python, layer, [pair]) == [["conv1"]] * 2
     back = splice(layer, spliced, "--remove", "my_layer")
     assert back == NETS["caffenet"].read_bytes()
 
 
+@pytest.mark.caffe
 @pytest.mark.parametrize("in_place", [False, True])
-def test_module_in_a_package(bake, tmp_path, with_caffe, in_place):
+def test_module_in_a_package(bake, tmp_path, load, in_place):
     """module: "layers.my_layer.my_layer", with PYTHONPATH the folder of the repository."""
     (tmp_path / "layers").mkdir()
     folder = bake(layer_name="my_layer", out=tmp_path / "layers")
@@ -78,9 +102,7 @@ def test_module_in_a_package(bake, tmp_path, with_caffe, in_place):
     spliced = tmp_path / "spliced.prototxt"
     splice(folder, tmp_path / "net.prototxt", "--after", "data", to=spliced)
     assert 'module: "layers.my_layer.my_layer"' in spliced.read_text()
-    environment = {"PYTHONPATH": str(tmp_path)}
-    done = with_caffe(tmp_path, "python3", "-c", LOAD, "", **environment)
-    assert done.returncode == 0, done.stderr
+    load(tmp_path, "")
     back = splice(folder, spliced, "--remove", "my_layer")
     assert back.decode() == DATA % "" + P
 
@@ -134,8 +156,9 @@ for phase, stage in itertools.product((caffe.TRAIN, caffe.TEST), sys.argv[1:]):
 """
 
 
+@pytest.mark.caffe
 @pytest.mark.parametrize("case", PHASED)
-def test_loads_in_every_phase(bake, with_caffe, case):
+def test_loads_in_every_phase(bake, load, case):
     name, arguments, stages, net = PHASED[case]
     source = {"layer_kind": "data", "tops": "data,label"}
     answers = {"two": {"bottoms": "2"}, "src": source, "one": {}}[name]
@@ -143,6 +166,5 @@ def test_loads_in_every_phase(bake, with_caffe, case):
     (folder / "net.prototxt").write_text(net)
     spliced = folder / "spliced.prototxt"
     splice(folder, folder / "net.prototxt", *arguments, to=spliced)
-    done = with_caffe(folder, "python3", "-c", LOAD, *stages)
-    assert done.returncode == 0, done.stderr
+    load(folder, *stages)
     assert splice(folder, spliced, "--remove", name).decode() == net

@@ -1,7 +1,7 @@
 """bad_answers.yaml: each answer is refused, and nothing of it is executed.
 
 The first of a message and what is no text come by every way in, the others by one of them in turn;
-with ANSWERS=whole (`make proof`) all come by every way.
+with WHOLE=yes (`make proof`) all come by every way.
 """
 
 import logging
@@ -31,7 +31,7 @@ BAD = [
     for expected, answers in groups.items()
     for i, answer in enumerate(answers)
 ]
-WHOLE = os.environ.get("ANSWERS") == "whole"
+WHOLE = os.environ.get("WHOLE")
 
 
 def whole(answer):
