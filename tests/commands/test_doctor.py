@@ -12,7 +12,7 @@ import time
 import numpy
 import pytest
 
-from support.commands import PACKAGE, QUICK_SKIMAGE
+from support.commands import PACKAGE, QUICK_PYCAFFE
 from support.project import PROJECT
 from template_spec.kinds import KINDS
 
@@ -161,9 +161,9 @@ def mock(here):
 
 @pytest.fixture
 def real(baked, tmp_path, with_caffe):
-    """A patient where real Caffe is; what takes time is hidden, its command and skimage."""
+    """A patient where real Caffe is; what takes time is hidden, also its command."""
     patient = Patient(shutil.copytree(baked, tmp_path / "my_layer"), with_caffe)
-    patient.hide(QUICK_SKIMAGE)
+    patient.hide(QUICK_PYCAFFE)
     return patient
 
 
@@ -213,7 +213,7 @@ def test_every_kind_has_only_ticks(bake, tmp_path, with_caffe, kind):
             fragment.replace('"center_loss"', '"my_loss"')
         )
     patient = Patient(layer, with_caffe)
-    patient.hide(QUICK_SKIMAGE)
+    patient.hide(QUICK_PYCAFFE)
     patient.show_caffe_command()
     before = sorted(tmp_path.rglob("*"))
     nets = ["example/train_val.prototxt"] if kind == "metric" else []
@@ -1132,7 +1132,7 @@ def loaded(baked, tmp_path_factory, with_caffe):
     """A patient where real Caffe is, and the rows of all nets of LOADED."""
     tmp = tmp_path_factory.mktemp("loaded")
     patient = Patient(shutil.copytree(baked, tmp / "my_layer"), with_caffe)
-    patient.hide(QUICK_SKIMAGE)
+    patient.hide(QUICK_PYCAFFE)
     patient.shadow(
         "dies.py",
         "import os, caffe\nclass Dies(caffe.Layer):\n def setup(self, *_): os.abort()\n"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.commands import QUICK_SKIMAGE, where_caffe_is
+from support.commands import QUICK_PYCAFFE, where_caffe_is
 from support.project import PROJECT
 
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -135,7 +135,7 @@ def place(bake, tmp_path_factory):
         baked = bake(layer_name=name, layer_kind=kind, checks="installed", **keys)
         shutil.copy(baked / f"{name}.py", folder)
     (folder / "acts.py").write_text(ACTS)
-    for name, text in QUICK_SKIMAGE.items():
+    for name, text in QUICK_PYCAFFE.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     return folder
