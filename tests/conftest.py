@@ -107,6 +107,8 @@ def with_caffe():
             env={**os.environ, **environment},
         )
 
+    # The command writes no bytecode, and would be compiled at each of its starts there.
+    run(PROJECT, "python3", "-m", "compileall", "-q", "caffe_pylayer")
     return run
 
 
