@@ -1,17 +1,15 @@
 """Layers as strangers write them: the right ones are green, each wrong twin is red for its reason.
 
-Each runs on one of the engines; with BANK=whole (`make proof`) on both, right ones with 20 seeds.
+Each runs on one of the engines; with WHOLE=yes (`make proof`) on both, right ones with 20 seeds.
 """
 
-import os
 import re
 
 import pytest
 
 from support import bank
-from support.project import ENGINES
+from support.project import ENGINES, WHOLE
 
-WHOLE = os.environ.get("BANK") == "whole"
 SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from support import environments
 from support.project import PROJECT
 
 LAYERS = {"copied_one": "copied", "copied_two": "copied", "installed_one": "installed"}
@@ -49,9 +50,7 @@ def pip_installed(tmp_path_factory):
     )
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(PROJECT / name, source)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    command = [*pip, "--disable-pip-version-check", "--target", target, source]
-    subprocess.run(command, check=True, cwd=source)
+    environments.pip("install", "--no-deps", "--target", target, source)
     return target
 
 

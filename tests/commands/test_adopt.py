@@ -16,7 +16,7 @@ from caffe_pylayer.commands import CommandError, adopt, adopt_source, net_text, 
 from caffe_pylayer.commands.audit import Audit
 from caffe_pylayer.commands.python_layers import Folder
 from support.commands import caffe_pylayer
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 from template_spec import keys
 
 LAYERS = Path(__file__).with_name("adopt") / "layers"
@@ -107,7 +107,7 @@ def adopted(tmp_path_factory):
 def test_old_layers_are_green_or_red_for_the_right_reason(adopted, own_tests, engine):
     """Each layer on one of the engines, on both in `make proof` (WHOLE=yes)."""
     names = [name for _, name, _ in OLD]
-    if not os.environ.get("WHOLE"):
+    if not WHOLE:
         names = names[engine == "real" :: 2]
     done = own_tests(engine, adopted, *names, "-q", "--tb=line", installed=True)
     red = {name: set() for name in names}

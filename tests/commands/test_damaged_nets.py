@@ -3,7 +3,6 @@
 `make proof` reads thousands (proof_damaged_nets.py), and here (WHOLE=yes) each value.
 """
 
-import os
 import random
 
 import pytest
@@ -15,6 +14,7 @@ from support.damaged_nets import (
     take_out_of_damaged,
     with_other_values,
 )
+from support.project import WHOLE
 
 SEEDS = 150
 
@@ -28,6 +28,6 @@ def test_damaged_nets(run):
 
 
 def test_each_value_of_another_kind():
-    rng, step = random.Random(0), 1 if os.environ.get("WHOLE") else 6
+    rng, step = random.Random(0), 1 if WHOLE else 6
     done = [read(rng, text) for text in list(with_other_values(SMALL))[::step]]
     assert len(done) > 700 // step and len(set(done)) == 2

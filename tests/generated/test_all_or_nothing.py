@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 
 AUTHORS = {  # of my_layer, each with an edit
     "my_layer.py": '"""A Python layer',
@@ -132,7 +132,8 @@ def check_no_mixture(before, after, fresh):
 
 def test_killed_at_any_moment_leaves_no_mixture(command, edited, bake):
     before, fresh = files(edited), files(bake())
-    for i in range(8):
+    moments = 8 if WHOLE else 4
+    for i in range(moments):
         process = subprocess.Popen(
             [*command, "-f", "-s"],
             cwd=edited.parent,
@@ -140,7 +141,7 @@ def test_killed_at_any_moment_leaves_no_mixture(command, edited, bake):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        time.sleep(0.3 + i * 0.1)
+        time.sleep(0.3 + i * 0.8 / moments)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         check_no_mixture(before, files(edited), fresh)

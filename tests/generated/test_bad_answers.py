@@ -5,13 +5,13 @@ with WHOLE=yes (`make proof`) all come by every way.
 """
 
 import logging
-import os
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from support.project import WHOLE
 from support.ways_in import (
     DEFAULTS,
     PROMPTS,
@@ -31,7 +31,6 @@ BAD = [
     for expected, answers in groups.items()
     for i, answer in enumerate(answers)
 ]
-WHOLE = os.environ.get("WHOLE")
 
 
 def whole(answer):

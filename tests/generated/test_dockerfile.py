@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from cookiecutter.main import cookiecutter
 
+from support import environments
 from support.project import PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
@@ -239,8 +239,7 @@ def wheel(tmp_path_factory):
     shutil.copytree(PROJECT / "caffe_pylayer", folder / "source" / "caffe_pylayer")
     for file in ("pyproject.toml", "README.md"):
         shutil.copy(PROJECT / file, folder / "source")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
-    subprocess.run([*build, "-w", folder / "made", folder / "source"], check=True)
+    environments.pip("wheel", "--no-deps", "-w", folder / "made", folder / "source")
     [wheel] = (folder / "made").glob("caffe_pylayer-*.whl")
     return wheel
 

@@ -1,5 +1,6 @@
 """`make new`: a whole layer in OUT, or nothing."""
 
+import itertools
 import os
 import re
 import resource
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 
 
 @pytest.fixture
@@ -139,11 +140,17 @@ sys.addaudithook(look)
 """
 
 
-@pytest.mark.parametrize("sent, code", SIGNALS)
-@pytest.mark.parametrize("file", ["my_layer", "my_layer/README.md", "my_layer/tests/*"])
+PLACES = ["my_layer", "my_layer/README.md", "my_layer/tests/*"]
+# Each signal and each place once; with WHOLE=yes each signal at each place.
+BOTH = itertools.product if WHOLE else zip
+MOMENTS = 8 if WHOLE else 4
+
+
+@pytest.mark.parametrize("signal_and_code, file", [*BOTH(SIGNALS, PLACES)])
 def test_two_signals_while_files_are_written_leave_nothing(
-    new, tmp_path, sent, code, file
+    new, tmp_path, signal_and_code, file
 ):
+    sent, code = signal_and_code
     waiting = tmp_path / "waiting"
     text = WAITS.replace("FILE", repr(f"{tmp_path}/out/.caffe-*/{file}"))
     text = text.replace("WAITING", repr(str(waiting)))
@@ -169,11 +176,11 @@ def test_a_signal_at_any_moment_leaves_a_whole_layer_or_nothing(new, tmp_path):
     took = time.monotonic() - took
     files = sorted(str(path.relative_to(whole)) for path in whole.rglob("*"))
     codes = set()
-    for i in range(8):
+    for i in range(MOMENTS):
         out = tmp_path / str(i)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         process = new(str(out), "--no-input", start=subprocess.Popen, **quiet)
-        time.sleep(took * (i + 1) / 9)
+        time.sleep(took * (i + 1) / (MOMENTS + 1))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         codes.add(process.returncode)

@@ -8,13 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 import yaml
 
 import caffe_pylayer
+from support import environments
 from support.project import ENGINES, PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
@@ -43,11 +43,9 @@ def environment(tmp_path_factory):
         "    insteadOf = https://github.com/org/caffe-\n"
         "[user]\n    name = team\n    email = team@localhost\n[advice]\n    detachedHead = false\n"
     )
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    packages = next((folder / "venv").glob("lib/python*/site-packages"))
-    (packages / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    programs = environments.make(folder / "venv")
     variables = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
-    path = [folder / "venv" / "bin", Path(sys.executable).parent, os.environ["PATH"]]
+    path = [programs, Path(sys.executable).parent, os.environ["PATH"]]
     return folder, {
         **variables,
         "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
@@ -55,7 +53,6 @@ def environment(tmp_path_factory):
         "GIT_ALLOW_PROTOCOL": "file",
         "HOME": str(folder),
         "PATH": ":".join(map(str, path)),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "CAFFE_ENGINE": "standin",
         "PYTEST_ADDOPTS": os.environ["PYTEST_ADDOPTS"] + " -p no:cacheprovider",

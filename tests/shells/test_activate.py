@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 from support.tools import need
 
 SHELLS = {
@@ -55,7 +55,7 @@ ODD = [
 ]
 ALL_ODD = " ".join(ODD[:-1])
 # Alone, where that matters: `make proof` takes each of them (WHOLE=yes).
-ALONE = ODD if os.environ.get("WHOLE") else ["-n", "~", "line\nbreak"]
+ALONE = ODD if WHOLE else ["-n", "~", "line\nbreak"]
 BAKED = {}
 
 
