@@ -14,6 +14,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from support import python27
+from support.commands import QUICK_PYCAFFE
 from support.project import PROJECT
 
 # In the background of a shell SIGINT is ignored, also by all that tests start and interrupt.
@@ -110,6 +111,16 @@ def with_caffe():
     # The command writes no bytecode, and would be compiled at each of its starts there.
     run(PROJECT, "python3", "-m", "compileall", "-q", "caffe_pylayer")
     return run
+
+
+@pytest.fixture(scope="session")
+def quick_pycaffe(tmp_path_factory):
+    """A folder for PYTHONPATH: what imports at once, in place of half of pycaffe's time."""
+    folder = tmp_path_factory.mktemp("quick_pycaffe")
+    for name, text in QUICK_PYCAFFE.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text + "\n")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,9 @@ def run(checks, own_tests):
     return without_caffe
 
 
+LOAD = ("-k", "load")  # where it is not the checks that matter
+
+
 @pytest.fixture(scope="module")
 def folder(bake, checks, tmp_path_factory):
     out = tmp_path_factory.mktemp("side by side")
@@ -53,12 +56,12 @@ def edit(path, before, after):
 
 
 def test_header_says_which_engine_and_why(folder, run, pypi_caffe):
-    found = run(folder / "first")
+    found = run(folder / "first", *LOAD)
     assert found.exit_code == 0
     assert found.output.count(f"caffe: numpy stand-in, because {NO_CAFFE}") == 1
-    found = run(folder / "first", "--caffe=standin")
+    found = run(folder / "first", *LOAD, "--caffe=standin")
     assert "caffe: numpy stand-in, as asked for" in found.output
-    found = run(folder / "first", PYTHONPATH=str(pypi_caffe))
+    found = run(folder / "first", *LOAD, PYTHONPATH=str(pypi_caffe))
     assert found.exit_code == 0
     assert "is not Caffe (PyPI's caffe is an empty placeholder)" in found.output
 
@@ -66,7 +69,7 @@ def test_header_says_which_engine_and_why(folder, run, pypi_caffe):
 @pytest.mark.caffe
 def test_header_on_real_caffe(folder, checks, own_tests):
     installed = checks == "installed"
-    found = own_tests("real", folder, installed=installed, CAFFE_ENGINE="")
+    found = own_tests("real", folder, *LOAD, installed=installed, CAFFE_ENGINE="")
     assert found.exit_code == 0
     assert found.output.count("caffe: real Caffe 1.0") == 1
 
@@ -83,7 +86,7 @@ def test_real_caffe_asked_for_and_not_there_is_one_line_and_exit_code_4(
 
 
 def test_option_wins_over_the_variable(folder, run):
-    found = run(folder / "first", "--caffe=standin", CAFFE_ENGINE="real")
+    found = run(folder / "first", *LOAD, "--caffe=standin", CAFFE_ENGINE="real")
     assert found.exit_code == 0
 
 
@@ -106,7 +109,7 @@ def test_options_are_in_the_help(folder, run):
     [[], ["first", "second"], ["first/tests"], ["--caffe=standin", "first", "second"]],
 )
 def test_layers_side_by_side_are_tested_from_above(folder, run, arguments):
-    found = run(folder, *arguments)
+    found = run(folder, *LOAD, *arguments)
     assert (found.exit_code, found.red) == (0, []), found.output
     tested = {name.split("[")[0] for name in found}
     alone = arguments == ["first/tests"]
@@ -121,13 +124,13 @@ def test_the_variable_works_from_above(folder, run):
 
 def test_options_from_above_without_a_name_of_a_layer(folder, run, checks):
     """pytest reads its options before it looks for a conftest.py that far down."""
-    found = run(folder, "--seeds=2")
+    found = run(folder, *LOAD, "--seeds=2")
     if checks == "installed":
         assert (found.exit_code, found.red) == (0, []), found.output
     else:
         assert found.exit_code == 4
         assert "unrecognized arguments: --seeds=2" in found.output
-    assert run(folder, "--seeds=2", "first", "second").exit_code == 0
+    assert run(folder, *LOAD, "--seeds=2", "first", "second").exit_code == 0
 
 
 def test_seeds_draw_other_numbers_and_say_which_failed(layer, run):

@@ -1,13 +1,14 @@
 """A real layer pasted over the stub is green if it is right, though it never heard of this project.
 
 Each is written as Caffe users write them: other checks, other exceptions, weights, no param_str.
+Each runs on one of the engines, with WHOLE=yes (`make proof`) on both.
 """
 
 import shutil
 
 import pytest
 
-from support.project import ENGINES
+from support.project import ENGINES, WHOLE
 
 MODULE = """
 import caffe
@@ -430,6 +431,15 @@ BROKEN = [
 ]  # fmt: skip
 
 
+def on_engines(cases):
+    """Return pytest's parameters: each of the cases with each of its engines."""
+    return [
+        (engine, *case)
+        for i, case in enumerate(cases)
+        for engine in (ENGINES if WHOLE else [ENGINES[i % 2]])
+    ]
+
+
 @pytest.fixture
 def paste(bake, tmp_path):
     """A function that pastes one of LAYERS, changed, over a stub and returns its folder."""
@@ -450,8 +460,7 @@ def paste(bake, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("engine, name", on_engines([(name,) for name in LAYERS]))
 def test_right_layer_is_green(paste, own_tests, engine, name):
     found = own_tests(engine, paste(name), installed=True)
     assert found.exit_code == 0, found.output
@@ -459,8 +468,7 @@ def test_right_layer_is_green(paste, own_tests, engine, name):
     assert all(found[f"test_pasted[{check}]"] == "passed" for check in checked)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name, before, after, words", BROKEN)
+@pytest.mark.parametrize("engine, name, before, after, words", on_engines(BROKEN))
 def test_broken_layer_is_red(paste, own_tests, engine, name, before, after, words):
     found = own_tests(engine, paste(name, before, after), installed=True)
     assert found.exit_code == 1, found.output

@@ -1,6 +1,7 @@
 """Copied checks of several versions, installed ones, and projects that have none, in one pytest."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,7 +144,8 @@ def test_pip_installs_the_plugin(folder, pip_installed):
 
 def test_xdist(folder, own_tests, pip_installed):
     path = str(pip_installed)
-    count = len(own_tests("standin", folder, installed=True))
+    listed = own_tests("standin", folder, "--collect-only", installed=True).output
+    count = re.search(r"(\d+) tests collected", listed)[1]
     found = run(folder, "-n2", "--seeds=2", PYTHONPATH=path)
     assert found.returncode == 0, found.stdout + found.stderr
     assert f"{count} passed" in found.stdout

@@ -38,8 +38,9 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 PROMPT = re.compile(r"^ +(?:\[\d+/\d+\] |Type its name ).*\(.*\):(.*)$")
 # The programs of the pages: our template, and Caffe where scripts/with-caffe has it.
 WITH_CAFFE = """\
-export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$SITE"
-HOME=$OUR_HOME PATH=$OUR_PATH exec "$WITH_CAFFE" --bind "$HOME" --bind "$SITE" """
+export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$SITE:$QUICK_PYCAFFE"
+HOME=$OUR_HOME PATH=$OUR_PATH exec "$WITH_CAFFE" --bind "$HOME" --bind "$SITE" \
+--bind "$QUICK_PYCAFFE" """
 PROGRAMS = {
     "pipx": '[ "$1" = run ] && shift && exec "$@"',
     "cookiecutter": 'exec "$OUR_PYTHON" -c "$RUN" "$TEMPLATE" cookiecutter "$@"',
@@ -110,7 +111,7 @@ def unfinished(command):
 
 
 @pytest.fixture
-def run(with_caffe, tmp_path):
+def run(with_caffe, quick_pycaffe, tmp_path):
     """A function that runs Steps in a shell: for each its exit code and what it prints."""
     here, programs, site, template, typed = [
         tmp_path / name for name in ("here", "programs", "site", "template", "typed")
@@ -138,6 +139,7 @@ def run(with_caffe, tmp_path):
         "OUR_HOME": os.environ["HOME"],
         "OUR_PATH": os.environ["PATH"],
         "OUR_PYTHON": sys.executable,
+        "QUICK_PYCAFFE": str(quick_pycaffe),
         "RUN": RUN,
         "SITE": str(site),
         "TEMPLATE": str(template / "caffe-pylayer"),

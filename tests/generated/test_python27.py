@@ -12,7 +12,7 @@ from template_spec.kinds import KINDS
 
 KEYS = "x=1, s='größe', margin:float"
 LAYERS = {f"a_{kind}": dict(layer_kind=kind, param_str_keys=KEYS) for kind in KINDS}
-LAYERS |= {name: GRID[name] for name in GRID if re.search("_[013]_[13]_plain", name)}
+LAYERS |= {name: GRID[name] for name in GRID if re.search("_[03]_3_plain", name)}
 
 
 def test_every_kind_and_example_is_green(
@@ -37,7 +37,6 @@ def test_every_kind_and_example_is_green(
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Python 2.7" in result.stdout and "pytest-4.6" in result.stdout
     assert "numpy stand-in" in result.stdout
-    assert (
-        f" {len(own_tests('standin', tmp_path, installed=True))} passed"
-        in result.stdout
-    )
+    here = own_tests("standin", tmp_path, "--collect-only", installed=True).output
+    count = re.search(r"(\d+) tests collected", here)[1]
+    assert f"= {count} passed" in result.stdout

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 from template_spec.answers import DELIMITERS, reserved_names
 from template_spec.keys import KEYWORDS, LAYER_ATTRIBUTES
 from template_spec.kinds import KINDS
 
 SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
-DRAWN = 50  # layers
+DRAWN = 200 if WHOLE else 25  # layers
 TYPES = {
     "int": int,
     "float": float,
