@@ -1,9 +1,12 @@
-"""A generated layer that is broken on purpose is red on both engines, for the right reason."""
+"""A generated layer that is broken on purpose is red, for the right reason.
+
+Each on one of the engines, with WHOLE=yes (`make proof`) on both.
+"""
 
 import pytest
 
 from support.mistakes import red
-from support.project import ENGINES
+from support.project import ENGINES, in_turn
 
 FORWARD = "top[0].data[...] = "
 SCALE = "top[0].diff / len(self.difference) * self.difference"
@@ -149,16 +152,14 @@ def test_unbroken_layer_is_green(request, own_tests, engine, kind):
     assert ("test_broken[weights]" in found) == (kind == "learnable")
 
 
-@pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name, engine", in_turn(BROKEN))
 def test_broken_layer_is_red(layer, own_tests, tmp_path, engine, name):
     before, after, checks, words = BROKEN[name]
     message = red(layer, own_tests, tmp_path, engine, [(before, after)], checks)
     assert words in message
 
 
-@pytest.mark.parametrize("name", BROKEN_WEIGHTS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name, engine", in_turn(BROKEN_WEIGHTS))
 def test_broken_weights_are_red(learnable, own_tests, tmp_path, engine, name):
     edits, words = BROKEN_WEIGHTS[name]
     message = red(learnable, own_tests, tmp_path, engine, edits, {"weights"})

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from support.project import ENGINES
+from support.project import usually
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def folder(bake, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
     gradient = "pair", "channels", "-k", "gradient"
     found = own_tests(engine, folder, "--gradient-plot=a/b", *gradient)
@@ -32,7 +32,7 @@ def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
     assert red_and_blue(folder / "wrong" / "pair-bottom_fc_8.png") > right + 10000
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("standin"))
 def test_picture_of_a_wrong_layer_is_of_the_draw_that_failed(folder, own_tests, engine):
     own_tests(engine, folder, "--gradient-plot=right", "channels", "-k", "gradient")
     module, before = folder / "channels" / "channels.py", "[:, np.newaxis] * dy"

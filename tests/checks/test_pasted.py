@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from support.project import ENGINES, WHOLE
+from support.project import in_turn
 
 MODULE = """
 import caffe
@@ -431,15 +431,6 @@ BROKEN = [
 ]  # fmt: skip
 
 
-def on_engines(cases):
-    """Return pytest's parameters: each of the cases with each of its engines."""
-    return [
-        (engine, *case)
-        for i, case in enumerate(cases)
-        for engine in (ENGINES if WHOLE else [ENGINES[i % 2]])
-    ]
-
-
 @pytest.fixture
 def paste(bake, tmp_path):
     """A function that pastes one of LAYERS, changed, over a stub and returns its folder."""
@@ -460,7 +451,7 @@ def paste(bake, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("engine, name", on_engines([(name,) for name in LAYERS]))
+@pytest.mark.parametrize("name, engine", in_turn(LAYERS))
 def test_right_layer_is_green(paste, own_tests, engine, name):
     found = own_tests(engine, paste(name), installed=True)
     assert found.exit_code == 0, found.output
@@ -468,8 +459,9 @@ def test_right_layer_is_green(paste, own_tests, engine, name):
     assert all(found[f"test_pasted[{check}]"] == "passed" for check in checked)
 
 
-@pytest.mark.parametrize("engine, name, before, after, words", on_engines(BROKEN))
-def test_broken_layer_is_red(paste, own_tests, engine, name, before, after, words):
+@pytest.mark.parametrize("broken, engine", in_turn(BROKEN))
+def test_broken_layer_is_red(paste, own_tests, broken, engine):
+    name, before, after, words = broken
     found = own_tests(engine, paste(name, before, after), installed=True)
     assert found.exit_code == 1, found.output
     assert words in found.output

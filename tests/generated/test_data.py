@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from support.mistakes import red
-from support.project import ENGINES
+from support.project import ENGINES, in_turn
 
 SCRIPT = """
 import json, os, sys
@@ -137,8 +137,7 @@ def layer(bake):
     return bake(layer_name="broken", layer_kind="data")
 
 
-@pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name, engine", in_turn(BROKEN))
 def test_broken_layer_is_red(layer, own_tests, tmp_path, engine, name):
     before, after, check, words = BROKEN[name]
     assert words in red(layer, own_tests, tmp_path, engine, [(before, after)], {check})

@@ -8,7 +8,7 @@ copies. Each runs on one of the engines, with WHOLE=yes (`make proof`) on both.
 import pytest
 
 from support.grid import GRID, UP_TO_2
-from support.project import ENGINES, WHOLE
+from support.project import ENGINES, usually
 from template_spec.kinds import KINDS
 
 pytestmark = pytest.mark.caffe
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.caffe
 CASES = [
     (name, engine)
     for i, name in enumerate(UP_TO_2)
-    for engine in (ENGINES if WHOLE else [ENGINES[(i + i // 2) % 2]])
+    for engine in usually(ENGINES[(i + i // 2) % 2])
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.project import ENGINES, PROJECT
+from support.project import PROJECT, usually
 from support.tools import need
 
 LAYERS = {
@@ -277,7 +277,7 @@ def test_diff_and_update_name_no_folder_to_go_to(story):
     assert all(told.startswith("Good work!") for told in story["update"])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_updated_layers_pass_their_own_tests(story, own_tests, tmp_path, engine):
     layers = shutil.copytree(story["layers"], tmp_path / "layers")
     verdicts = own_tests(engine, layers)
