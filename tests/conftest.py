@@ -15,7 +15,7 @@ from cookiecutter.main import cookiecutter
 
 from support import python27
 from support.commands import QUICK_PYCAFFE
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 
 # In the background of a shell SIGINT is ignored, also by all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,11 +33,15 @@ SLOW = """
 """.split()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark what is slow, and what needs real Caffe as far as fixtures and parameters tell.
 
     What is slow comes first, so that no worker is left alone with it at the end.
     """
+    if not WHOLE:
+        left = [item for item in items if item.get_closest_marker("proof")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker("slow")

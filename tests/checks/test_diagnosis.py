@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayer.checks import gradient
-from support.project import ENGINES
+from support.project import usually
 
 LAYERS = {
     "loss": dict(layer_kind="loss", bottoms="scores,label", param_str_keys="gamma=5.0"),
@@ -74,11 +74,11 @@ def failures(bake, own_tests, tmp_path_factory):
         output = own_tests(engine, out, *arguments, installed=True).output
         return output.split("= FAILURES =")[1].split("\n____")[1:]
 
-    return {engine: run(engine) for engine in ENGINES}
+    return {engine: run(engine) for engine in usually("real")}
 
 
 @pytest.mark.caffe
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 @pytest.mark.parametrize("number", range(len(WRONG)))
 def test_failure_says_why(failures, engine, number):
     assert len(failures[engine]) == len(WRONG)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
-from support.project import ENGINES, PROJECT, usually
+from support.project import ENGINES, PROJECT
 
 EXAMPLES = PROJECT / "examples"
 README = (EXAMPLES / "README.md").read_text()
@@ -64,7 +64,8 @@ def scaffolds(config_file, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("engine", usually("standin"))
+@pytest.mark.proof
+@pytest.mark.parametrize("engine", ENGINES)
 def test_examples_over_their_scaffolds_are_green(
     scaffolds, own_tests, tmp_path, engine
 ):

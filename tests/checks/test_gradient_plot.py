@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from support.project import usually
+from support.project import ENGINES, usually
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_pictures_of_right_and_wrong_gradients(folder, own_tests, engine):
     assert red_and_blue(folder / "wrong" / "pair-bottom_fc_8.png") > right + 10000
 
 
-@pytest.mark.parametrize("engine", usually("standin"))
+@pytest.mark.proof
+@pytest.mark.parametrize("engine", ENGINES)
 def test_picture_of_a_wrong_layer_is_of_the_draw_that_failed(folder, own_tests, engine):
     own_tests(engine, folder, "--gradient-plot=right", "channels", "-k", "gradient")
     module, before = folder / "channels" / "channels.py", "[:, np.newaxis] * dy"

@@ -5,6 +5,8 @@ pytest runs without Caffe here, if a test does not say otherwise.
 
 import pytest
 
+from support.project import WHOLE
+
 NO_CAFFE = "import caffe fails: No module named 'caffe'"
 
 
@@ -25,6 +27,10 @@ def run(checks, own_tests):
     return without_caffe
 
 
+# Where it does not matter whether they are copied.
+once = pytest.mark.parametrize(
+    "checks", ["copied", "installed"] if WHOLE else ["installed"], indirect=True
+)
 LOAD = ("-k", "load")  # where it is not the checks that matter
 
 
@@ -133,6 +139,7 @@ def test_options_from_above_without_a_name_of_a_layer(folder, run, checks):
     assert run(folder, *LOAD, "--seeds=2", "first", "second").exit_code == 0
 
 
+@once
 def test_seeds_draw_other_numbers_and_say_which_failed(layer, run):
     wrong_sometimes = "= top[0].diff * (1 if abs(bottom[0].data).max() < 3 else 2)"
     edit(layer / "my_layer.py", "= top[0].diff", wrong_sometimes)
@@ -145,6 +152,7 @@ def test_seeds_draw_other_numbers_and_say_which_failed(layer, run):
     assert seed == 0 or run(layer, "-k", "gradient", f"--seeds={seed}").exit_code == 0
 
 
+@once
 def test_the_first_seed_is_0(layer, run):
     edit(layer / "my_layer.py", "= top[0].diff", "= 2 * top[0].diff")
     tables = [
@@ -161,6 +169,7 @@ def test_less_than_one_seed_is_refused(folder, run):
     assert found.exit_code == 4 and "expected --seeds of 1 or more" in found.output
 
 
+@once
 def test_author_mistakes_are_told_apart(bake, checks, run, tmp_path):
     layer = bake(out=tmp_path, bottoms="2", checks=checks)
     test = layer / "tests" / "test_my_layer.py"
@@ -178,6 +187,7 @@ def test_author_mistakes_are_told_apart(bake, checks, run, tmp_path):
         assert found.exit_code == 1 and words in found.output, found.output
 
 
+@once
 def test_unchecked_tops(layer, run):
     test = layer / "tests" / "test_my_layer.py"
     text = test.read_text()
@@ -193,6 +203,7 @@ def test_unchecked_tops(layer, run):
         assert set(found.values()) == {"passed", outcome}
 
 
+@once
 def test_a_gradient_that_cannot_be_measured_is_skipped_and_says_so(layer, run):
     only_of_zeros = "abs(bottom[0].data) / (not bottom[0].data.any())"
     edit(layer / "my_layer.py", "= bottom[0].data\n", f"= {only_of_zeros}\n")

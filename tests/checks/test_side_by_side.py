@@ -1,7 +1,6 @@
 """Copied checks of several versions, installed ones, and projects that have none, in one pytest."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -142,13 +141,12 @@ def test_pip_installs_the_plugin(folder, pip_installed):
     assert without.returncode == 1 and "fixture 'check' not found" in without.stdout
 
 
-def test_xdist(folder, own_tests, pip_installed):
+def test_xdist(folder, pip_installed):
     path = str(pip_installed)
-    listed = own_tests("standin", folder, "--collect-only", installed=True).output
-    count = re.search(r"(\d+) tests collected", listed)[1]
-    found = run(folder, "-n2", "--seeds=2", PYTHONPATH=path)
+    few = ["-n2", "--seeds=2", "-k", "load or gradient"]
+    found = run(folder, *few, PYTHONPATH=path)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert f"{count} passed" in found.stdout
+    assert f"{2 * len(LAYERS)} passed" in found.stdout
     found = run(folder, "-n2", "--caffe=real", "-k", "shapes", PYTHONPATH=path)
     assert found.returncode == 1 and f"{len(LAYERS)} failed" in found.stdout
     assert "\nreal Caffe was asked for, but import caffe fails" in found.stdout

@@ -213,6 +213,7 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.proof
 def test_deep_nesting_on_an_older_python(tmp_path, with_caffe):
     """Python 3.9's own parser ends its process with a crash."""
     for i, (opening, closing) in enumerate(DEEP.items()):

@@ -17,7 +17,7 @@ from caffe_pylayer.commands import trace as tool
 from caffe_pylayer.commands import trace_plots
 from support.commands import HERE, PACKAGE, where_caffe_is
 from support.processes import gone
-from support.project import ENGINES, PROJECT
+from support.project import ENGINES, PROJECT, usually
 from template_spec.kinds import KINDS
 
 ROW = re.compile(r"^(!?) +(bottom|top|weight) +(\S+) +(\S+) +(\S.*)$")
@@ -183,7 +183,7 @@ def test_identity_gives_what_it_gets(layers, trace):
     assert "random numbers" in found.out
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("standin"))
 def test_layer_that_works_in_place(layer, trace, engine):
     fragment = layer / "my_layer.prototxt"
     fragment.write_text(
@@ -246,7 +246,7 @@ def test_seed(layers, trace):
     assert zero == again != one
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_nan_and_inf_stand_out(layer, trace, engine):
     spoil = "top[0].data.flat = [float('nan'), float('inf'), 0] + 45 * [2]"
     edit(layer, "    def backward", f"        {spoil}\n\n    def backward")
@@ -567,7 +567,7 @@ def test_exception_of_the_layer_is_shown_with_its_lines(layer, trace, engine, me
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("standin"))
 def test_a_process_that_the_layer_starts_is_ended(layer, trace, engine):
     module, started = layer / "my_layer.py", layer / "started"
     start = (
@@ -585,7 +585,7 @@ def test_a_process_that_the_layer_starts_is_ended(layer, trace, engine):
         assert gone(int(started.read_text()))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_top_without_a_shape_is_explained(layer, trace, engine):
     module = layer / "my_layer.py"
     module.write_text(re.sub(r"top\[0\]\.reshape.*", "pass", module.read_text()))
@@ -623,7 +623,7 @@ def test_metric_that_is_asked_for_a_gradient_gives_zeros(layers, trace):
     assert found.figures("backward", name, "bottom", "bottom_0") == [0, 0, 0, 100, 0, 0]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("standin"))
 def test_what_the_layer_prints_stands_where_it_happens(layer, trace, engine):
     edit(layer, "        top[0].data", "        print('so far')\n        top[0].data")
     edit(
@@ -714,7 +714,7 @@ def in_method(folder, method, line):
     edit(folder, start.group(), f"{start.group()}        {line}\n")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("standin"))
 def test_layer_that_started_a_process_does_not_keep_it_from_ending(
     layer, trace, engine
 ):
@@ -726,7 +726,7 @@ def test_layer_that_started_a_process_does_not_keep_it_from_ending(
     assert "backward" in [key[0] for key in tables.rows]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_shapes_of_the_layer_run_nothing(layer, trace, engine):
     in_method(layer, "forward", "raise ValueError('forward runs')")
     tables = trace(engine, layer, "--shapes")

@@ -337,6 +337,7 @@ def test_signals_of_one_rank_are_for_all(train, solver, place):
     assert names == ["all_iter_2.solverstate", "all_iter_6.solverstate"]
 
 
+@pytest.mark.proof
 def test_ctrl_c_of_mpirun(train, solver, place):
     """mpirun waits as long as it is told to, says SIGTERM to the ranks, and waits once more."""
     acts = [["stop mpirun", 1, 3]]

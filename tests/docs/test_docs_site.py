@@ -186,6 +186,7 @@ def copy(tmp_path):
     return shutil.copytree(PROJECT, tmp_path / "copy", ignore=away, symlinks=True)
 
 
+@pytest.mark.proof
 def test_dead_link_fails_the_build(copy, tmp_path):
     links = ["nowhere.md", "#nowhere", "../README.md#nowhere", "../nowhere.py"]
     with open(copy / "docs" / "loss.md", "a") as guide:
@@ -196,6 +197,7 @@ def test_dead_link_fails_the_build(copy, tmp_path):
     assert not (tmp_path / "site").exists()
 
 
+@pytest.mark.proof
 def test_site_is_replaced_but_no_other_folder(site, tmp_path):
     out = shutil.copytree(site, tmp_path / "site")
     (out / "docs" / "old.html").touch()

@@ -110,13 +110,14 @@ def unfinished(command):
     return command.endswith("\\") or (here and not command.endswith("\n" + here[1]))
 
 
-@pytest.fixture
-def run(with_caffe, quick_pycaffe, tmp_path):
-    """A function that runs Steps in a shell: for each its exit code and what it prints."""
-    here, programs, site, template, typed = [
-        tmp_path / name for name in ("here", "programs", "site", "template", "typed")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The folders that all pages use: programs, the package, the template and its git."""
+    shared = tmp_path_factory.mktemp("shared")
+    programs, site, template = folders = [
+        shared / name for name in ("programs", "site", "template")
     ]
-    for folder in (here, programs, site, template, typed):
+    for folder in folders:
         folder.mkdir()
     for program, command in PROGRAMS.items():
         (programs / program).write_text(f"#!/bin/sh\n{command}\n")
@@ -124,6 +125,16 @@ def run(with_caffe, quick_pycaffe, tmp_path):
     (template / "caffe-pylayer").symlink_to(PROJECT)
     make_upstream(template / "upstream")
     install_package(site)
+    return folders
+
+
+@pytest.fixture
+def run(with_caffe, quick_pycaffe, shared, tmp_path):
+    """A function that runs Steps in a shell: for each its exit code and what it prints."""
+    programs, site, template = shared
+    here, typed = tmp_path / "here", tmp_path / "typed"
+    here.mkdir()
+    typed.mkdir()
     theirs = ("CAFFE_ENGINE", "COOKIECUTTER_CONFIG", "GIT_", "XDG_CONFIG_HOME")
     environment = {
         **{

@@ -37,6 +37,7 @@ def test_pictures_show_what_is_printed_today(check):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.proof
 def test_check_finds_pictures_that_lie(check, tmp_path):
     lies = {
         "session": ("transform;", "transfer;"),

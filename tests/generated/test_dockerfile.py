@@ -167,6 +167,7 @@ def test_tests_the_layer_on_real_caffe(containers, image):
     assert re.search(PASSED, result.stdout), result.stdout
 
 
+@pytest.mark.proof
 def test_trains_instead(containers, image):
     result = containers.run(image, *TRAIN)
     assert result.returncode == 0
@@ -180,6 +181,7 @@ def test_is_not_root_and_may_write_snapshots(containers, image):
     assert (result.returncode, result.stdout) == (0, "caffe\n")
 
 
+@pytest.mark.proof
 def test_leaves_no_caches(containers, image):
     result = containers.run(
         image, "sh", "-c", "python3 -m pytest; find . -name '*cache*'"
@@ -207,6 +209,7 @@ def test_without_caffe_nothing_is_green(containers, image, tmp_path):
 # docker build -t my_layer .
 
 
+@pytest.mark.proof
 def test_another_layer_does_not_install_again_and_is_the_one_tested(
     containers, image, layer
 ):

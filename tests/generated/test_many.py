@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from support.project import ENGINES
+from support.project import usually
 from template_spec.kinds import KINDS
 
 # What breaks a layer of each kind, and the check that says so.
@@ -61,7 +61,7 @@ def test_all_kinds_are_here():
     assert set(WRONG) == set(BLOBS) == set(KINDS)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_each_layer_tests_itself_and_not_its_neighbour(folder, own_tests, engine):
     for first in (0, 1):  # every other one is wrong, then the others
         broken = {f"test_a_{kind}": WRONG[kind] for kind in list(KINDS)[first::2]}

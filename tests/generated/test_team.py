@@ -338,6 +338,7 @@ def test_conflict_stands_in_the_file_as_gits_do(edited):
     assert lines[middle + 1 : end] == ["    def reshape(self, bottom, top):  # new"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("missing", ["the layer as generated", "git"])
 def test_conflict_is_a_rej_file_without(team, missing):
     team.create("focal_loss", **LAYERS["focal_loss"])
@@ -384,6 +385,7 @@ def test_update_brings_a_new_prompt(edited):
     assert "# the author's\n" in after["README.md"][0]
 
 
+@pytest.mark.proof
 def test_update_with_another_answer_reaches_the_edited_files(edited):
     before = files(edited.folder / "focal_loss")
     answers = {
