@@ -25,9 +25,9 @@ os.environ["PYTEST_ADDOPTS"] = (
 )
 # Modules all of whose tests are slow, the slowest first; others say so at the test.
 SLOW = """
-    test_bank test_doctor test_guides test_pasted test_own_options test_grid test_trace
-    test_adopt test_train test_most test_python27 test_example_net test_team_repository test_team
-    test_dockerfile test_bad_answers test_side_by_side test_examples test_activate test_many
+    test_bank test_doctor test_guides test_dockerfile test_pasted test_own_options test_grid
+    test_trace test_adopt test_train test_most test_python27 test_example_net test_team_repository
+    test_team test_bad_answers test_side_by_side test_examples test_activate test_many
     test_gradient_plot test_make_new test_all_or_nothing test_docs_site test_own_runs test_data
     test_splice test_one_process test_new_kind test_damaged_nets test_old_cookiecutter
 """.split()

@@ -175,10 +175,10 @@ def test_trains_instead(containers, image):
 
 
 def test_is_not_root_and_may_write_snapshots(containers, image):
-    result = containers.run(
-        image, "sh", "-c", "whoami; touch here example/there ~/home"
-    )
-    assert (result.returncode, result.stdout) == (0, "caffe\n")
+    # Of so short a command `buildah run` sometimes loses what it prints.
+    words = "test $(whoami) = caffe && touch here example/there ~/home"
+    result = containers.run(image, "sh", "-c", words)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.proof
