@@ -50,7 +50,7 @@ proof: $(VENV)/test
 	scripts/with-caffe --setup
 	$(PYTEST) -n auto -v -p tests.support.count_summary tests/checks/proof_mutants.py tests/checks/proof_seeds.py \
 		tests/generated/proof_param_str.py tests/generated/proof_signals.py tests/commands/proof_damaged_nets.py
-	WHOLE=yes $(PYTEST) -n auto -p tests.support.count_summary \
+	WHOLE=yes $(PYTEST) $(IN_PARALLEL) -p tests.support.count_summary \
 		$$(grep -lwE 'WHOLE|usually|in_turn|mark.proof' -r tests --include=test_*.py)
 	FUZZ=1000 $(PYTEST) -n auto tests/commands/test_adopt.py -k damaged
 	FUZZ=5000 $(PYTEST) -n auto -v tests/commands/test_audit_files.py -k test_any

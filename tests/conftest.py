@@ -186,8 +186,8 @@ def warm_python(request, tmp_path_factory):
         if engine == "real":
             request.getfixturevalue("with_caffe")
             quick = request.getfixturevalue("quick_pycaffe")
-            start = ["scripts/with-caffe", "--bind", tmp_path_factory.getbasetemp()]
-            command[:1] = [*start, "env", f"PYTHONPATH={quick}", "python3"]
+            there = ["scripts/with-caffe", "--bind", tmp_path_factory.getbasetemp()]
+            command[:1] = [*there, "env", f"PYTHONPATH={quick}", "python3"]
             command.append("caffe")
         # In CI pytest would say all of it twice.
         environment = {**os.environ, "CI": ""}

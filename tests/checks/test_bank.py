@@ -8,7 +8,7 @@ import re
 import pytest
 
 from support import bank
-from support.project import ENGINES, WHOLE
+from support.project import WHOLE, usually
 
 SEEDS = 20 if WHOLE else 1
 RIGHT, TWINS = bank.read()
@@ -16,7 +16,7 @@ RIGHT, TWINS = bank.read()
 
 def engines_of(planted):
     """Return the engines that a layer runs on."""
-    return ENGINES if WHOLE else [planted.engine]
+    return usually(planted.engine)
 
 
 def cases(planted_ones, engines):

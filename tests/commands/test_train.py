@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.commands import QUICK_PYCAFFE, where_caffe_is
+from support.commands import where_caffe_is
 from support.project import PROJECT
 
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -128,16 +128,13 @@ for path in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def place(bake, tmp_path_factory):
-    """A folder with the layers, and with what stands in for the slow part of pycaffe's import."""
+    """A folder with the layers."""
     folder = tmp_path_factory.mktemp("train")
     for name, kind in (("my_data", "data"), ("my_scale", "learnable")):
         keys = {"param_str_keys": ""} if kind == "learnable" else {}
         baked = bake(layer_name=name, layer_kind=kind, checks="installed", **keys)
         shutil.copy(baked / f"{name}.py", folder)
     (folder / "acts.py").write_text(ACTS)
-    for name, text in QUICK_PYCAFFE.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
     return folder
 
 
@@ -160,12 +157,13 @@ def solver(place):
 
 
 @pytest.fixture(scope="module")
-def run(place, with_caffe):
+def run(place, quick_pycaffe, with_caffe):
     """A function that runs a command in the folder; one that hangs is ended, with code 124."""
 
     def run(*command, path=(), **environment):
-        python_path = ":".join(map(str, [*path, place]))
-        command = ["--bind", PROJECT, "timeout", "-k", "5", "300", *command]
+        python_path = ":".join(map(str, [*path, place, quick_pycaffe]))
+        binds = ["--bind", PROJECT, "--bind", quick_pycaffe]
+        command = [*binds, "timeout", "-k", "5", "300", *command]
         environment = {"PYTHONPATH": python_path, **AS_ROOT, **environment}
         return with_caffe(place, *command, **environment)
 

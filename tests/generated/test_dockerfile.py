@@ -18,6 +18,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from support import environments
+from support.cache import CACHE
 from support.project import PROJECT
 from support.tools import need
 from template_spec.kinds import KINDS
@@ -25,9 +26,6 @@ from template_spec.kinds import KINDS
 pytestmark = pytest.mark.caffe
 
 BASE = "docker.io/library/debian:bullseye-slim"
-CACHE = (
-    Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "caffe-pylayer"
-)
 # As the slim image: without documentation, and apt keeps no package that it has installed.
 SLIM = [
     f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "locale", "man")

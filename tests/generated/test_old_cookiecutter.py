@@ -3,17 +3,14 @@
 Debian 12 packages 1.7. The old versions are cached, each with what it needs beyond a new one.
 """
 
-import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
+from support.cache import made_once
 from support.project import PROJECT
 
 FIRST = "2.6.0"  # that is new enough
@@ -23,9 +20,6 @@ PACKAGES = {
     "2.5.0": [],
     FIRST: [],
 }
-CACHE = (
-    Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "caffe-pylayer"
-)
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
 # 1.7 cannot load a module of a template, so that the name of one has to say it.
 LINES = {
@@ -44,25 +38,16 @@ API = (
 @pytest.fixture(scope="session")
 def versions():
     """The folder with the old versions, made once for all runs and workers."""
-    digest = hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]
-    folder = CACHE / f"old-cookiecutter-{digest}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "old-cookiecutter.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            building = Path(
-                tempfile.mkdtemp(dir=CACHE, prefix="building-cookiecutter-")
+
+    def install(folder):
+        for version, others in PACKAGES.items():
+            target = ["--no-deps", "--target", str(folder / version)]
+            subprocess.run(
+                [*PIP, *target, f"cookiecutter=={version}", *others], check=True
             )
-            try:
-                for version, others in PACKAGES.items():
-                    target = ["--no-deps", "--target", str(building / version)]
-                    subprocess.run(
-                        [*PIP, *target, f"cookiecutter=={version}", *others], check=True
-                    )
-                building.rename(folder)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    return folder
+
+    digest = hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]
+    return made_once(f"old-cookiecutter-{digest}", install)
 
 
 @pytest.fixture

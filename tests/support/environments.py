@@ -4,17 +4,17 @@ They see the packages of this Python, pip and what the project needs, and a setu
 cached: pip neither makes an environment for each build nor downloads anything.
 """
 
-import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import venv
 from pathlib import Path
 
+from support.cache import made_once
+
 SETUPTOOLS = "setuptools==75.3.2"  # builds wheels by itself
+# Of pip's variables that begin with PIP_NO_, 0 is the one that says no.
 PIP = """#!/bin/sh
 export PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 exec "${0%/*}/python" -m pip "$@"
@@ -42,18 +42,9 @@ def pip(*arguments):
 
 def setuptools():
     """Return the folder with setuptools, made once for all runs and workers."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    cache = cache / "caffe-pylayer"
-    folder = cache / SETUPTOOLS.replace("==", "-")
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(cache / "setuptools.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            building = Path(tempfile.mkdtemp(dir=cache, prefix="building-setuptools-"))
-            pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps"]
-            try:
-                subprocess.run([*pip, "--target", building, SETUPTOOLS], check=True)
-                building.rename(folder)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    return folder
+
+    def install(folder):
+        pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps"]
+        subprocess.run([*pip, "--target", folder, SETUPTOOLS], check=True)
+
+    return made_once(SETUPTOOLS.replace("==", "-"), install)
