@@ -1,5 +1,6 @@
 """What the project's tests share: baking a layer, and running its own tests on both engines."""
 
+import contextlib
 import json
 import os
 import re
@@ -179,7 +180,7 @@ def warm_python(request, tmp_path_factory):
 
     One process an engine imports Caffe and pytest, and forks for each run.
     """
-    processes = {}
+    processes, said = {}, tmp_path_factory.mktemp("warm_python")
 
     def start(engine):
         command = [sys.executable, "tests/support/warm_python.py", "numpy", "pytest"]
@@ -190,11 +191,12 @@ def warm_python(request, tmp_path_factory):
             command[:1] = [*there, "env", f"PYTHONPATH={quick}", "python3"]
             command.append("caffe")
         # In CI pytest would say all of it twice.
-        environment = {**os.environ, "CI": ""}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return subprocess.Popen(
-            command, cwd=PROJECT, text=True, env=environment, **pipes
-        )
+        options = {"env": {**os.environ, "CI": ""}, "cwd": PROJECT, "text": True}
+        pipe = subprocess.PIPE
+        with open(said / engine, "w") as stderr:
+            return subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=stderr, **options
+            )
 
     def run(engine, folder, *arguments, **environment):
         if engine not in processes:
@@ -202,9 +204,14 @@ def warm_python(request, tmp_path_factory):
         process, arguments = processes[engine], [str(word) for word in arguments]
         environment = {"CAFFE_ENGINE": engine, **environment}
         question = [str(folder), arguments, environment]
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:
+            code = processes.pop(engine).wait()  # the next run starts another
+            pytest.fail(f"warm Python: exit code {code}: {(said / engine).read_text()}")
+        return json.loads(answer)
 
     yield run
     for process in processes.values():

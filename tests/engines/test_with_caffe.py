@@ -558,6 +558,13 @@ def test_without_root_and_namespaces_nothing_is_built(machine):
     assert not machine.called("mmdebstrap")
 
 
+def test_mounts_that_come_and_go_elsewhere_do_no_harm(machine):
+    """bwrap fails at a mount that ends while it binds /: see a container end, once in a hundred."""
+    machine.run("true")
+    calls = machine.called("bwrap")
+    assert calls and not [call for call in calls if "bind / " in call]
+
+
 def test_a_cache_that_cannot_be_written_is_named(machine):
     machine.cache.parent.write_text("a file")
     result = machine.run("true")
