@@ -16,7 +16,7 @@ RIGHT, TWINS = bank.read()
 
 def engines_of(planted):
     """Return the engines that a layer runs on."""
-    return usually(planted.engine)
+    return usually(planted.engine) if WHOLE or str(planted) not in bank.LONG else []
 
 
 def cases(planted_ones, engines):

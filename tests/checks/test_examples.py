@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
-from support.project import ENGINES, PROJECT
+from support.project import ENGINES, PROJECT, usually
 
 EXAMPLES = PROJECT / "examples"
 README = (EXAMPLES / "README.md").read_text()
@@ -80,7 +80,7 @@ def test_examples_over_their_scaffolds_are_green(
     assert found.exit_code == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", usually("real"))
 def test_examples_are_green_where_they_are(with_caffe, engine):
     command = ["-B", "-m", "pytest", "--strict", "-p", "no:cacheprovider"]
     assert "\n    cd examples && python3 -m pytest\n" in README

@@ -4,11 +4,10 @@ Each is written as Caffe users write them: other checks, other exceptions, weigh
 Each runs on one of the engines, with WHOLE=yes (`make proof`) on both.
 """
 
-import shutil
-
 import pytest
 
-from support.project import in_turn
+from support import bank
+from support.project import ENGINES, in_turn
 
 MODULE = """
 import caffe
@@ -431,37 +430,61 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def paste(bake, tmp_path):
-    """A function that pastes one of LAYERS, changed, over a stub and returns its folder."""
-
-    def make(name, before="", after=""):
-        body, blobs, bottoms, tops = LAYERS[name]
-        assert before in body
-        folder = bake(out=tmp_path, layer_name="pasted", checks="installed")
-        shutil.rmtree(folder / "example")  # which has the stub
-        (folder / "pasted.py").write_text(MODULE + body.replace(before, after, 1))
-        (folder / "pasted.prototxt").write_text(FRAGMENT % blobs)
-        test = folder / "tests" / "test_pasted.py"
-        head = test.read_text().split("\n\ndef make_bottoms")[0]
-        test.write_text(head.replace('"""\n', '"""\n\nimport numpy as np\n', 1))
-        test.write_text(test.read_text() + FUNCTIONS % (bottoms, tops))
-        return folder
-
-    return make
+CASES = [(name, "", "", None) for name in LAYERS] + BROKEN
+NAMES = [
+    f"pasted_{'broken' if case[3] else 'right'}_{i}" for i, case in enumerate(CASES)
+]
+# Of a broken layer these are asked, of a right one all.
+CHECKS = "right or load or forward or gradient or weights"
 
 
-@pytest.mark.parametrize("name, engine", in_turn(LAYERS))
-def test_right_layer_is_green(paste, own_tests, engine, name):
-    found = own_tests(engine, paste(name), installed=True)
-    assert found.exit_code == 0, found.output
-    checked = ["gradient", "propagate_down", "counts", "batch"]
-    assert all(found[f"test_pasted[{check}]"] == "passed" for check in checked)
+@pytest.fixture(scope="module")
+def verdicts(bake, own_tests, tmp_path_factory):
+    """What each engine says of its CASES: Verdicts."""
+    stub, found = bake(layer_name="pasted", checks="installed"), {}
+    for engine in ENGINES:
+        out = tmp_path_factory.mktemp(engine)
+        for i, on in in_turn(range(len(CASES))):
+            if on == engine:
+                paste(stub, out / NAMES[i], *CASES[i][:3])
+        found[engine] = own_tests(engine, out, "-k", CHECKS, installed=True)
+    return found
 
 
-@pytest.mark.parametrize("broken, engine", in_turn(BROKEN))
-def test_broken_layer_is_red(paste, own_tests, broken, engine):
-    name, before, after, words = broken
-    found = own_tests(engine, paste(name, before, after), installed=True)
-    assert found.exit_code == 1, found.output
-    assert words in found.output
+def paste(stub, folder, name, before, after):
+    """Paste one of LAYERS, changed, over a copy of a stub of another name."""
+    body, blobs, bottoms, tops = LAYERS[name]
+    assert before in body
+    (folder / "tests").mkdir(parents=True)
+    (folder / f"{folder.name}.py").write_text(MODULE + body.replace(before, after, 1))
+    fragment = FRAGMENT.replace("'pasted'", repr(folder.name)) % blobs
+    (folder / f"{folder.name}.prototxt").write_text(fragment)
+    test = (stub / "tests" / "test_pasted.py").read_text()
+    head = test.split("\n\ndef make_bottoms")[0].replace("pasted", folder.name)
+    head = head.replace('"""\n', '"""\n\nimport numpy as np\n', 1)
+    test = folder / "tests" / f"test_{folder.name}.py"
+    test.write_text(head + FUNCTIONS % (bottoms, tops))
+
+
+@pytest.mark.parametrize(
+    "case, engine",
+    in_turn(range(len(CASES))),
+    ids=lambda value: str(CASES[value][:3]) if isinstance(value, int) else value,
+)
+def test_right_layer_is_green_and_broken_one_red(verdicts, engine, case):
+    of_all, words = verdicts[engine], CASES[case][3]
+    prefix = f"test_{NAMES[case]}["
+    found = {
+        name[len(prefix) : -1]: outcome
+        for name, outcome in of_all.items()
+        if name.startswith(prefix)
+    }
+    red = [check for check, outcome in found.items() if outcome == "failure"]
+    said = bank.messages(of_all.output)
+    texts = [said[f"{prefix}{check}]"] for check in red]
+    if words:
+        assert any(words in text for text in texts), found
+    else:
+        assert not texts
+        checked = ["gradient", "propagate_down", "counts", "batch"]
+        assert all(found[check] == "passed" for check in checked)

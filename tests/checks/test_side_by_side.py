@@ -141,6 +141,7 @@ def test_pip_installs_the_plugin(folder, pip_installed):
     assert without.returncode == 1 and "fixture 'check' not found" in without.stdout
 
 
+@pytest.mark.proof
 def test_xdist(folder, pip_installed):
     path = str(pip_installed)
     few = ["-n2", "--seeds=2", "-k", "load or gradient"]

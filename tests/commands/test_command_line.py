@@ -15,8 +15,9 @@ import caffe_pylayer as package
 from caffe_pylayer.commands import doctor
 from caffe_pylayer.commands.command_line import COMMANDS
 from caffe_pylayer.commands.layer_folder import layer_names
+from support import environments
 from support.commands import HERE, PACKAGE, caffe_pylayer, where_caffe_is
-from support.project import PROJECT
+from support.project import PROJECT, WHOLE
 
 NAMES = [name for name, _, _ in COMMANDS]
 NET = 'layer { name: "data" type: "Input" top: "data" }\n'
@@ -336,7 +337,10 @@ def test_all_that_python_2_runs_compiles_there(with_caffe):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The bin folder of a fresh environment, into which pip has installed the project."""
+    """The bin folder of a fresh environment, into which pip has installed the project.
+
+    In `make proof` as a stranger's pip does it, which also downloads what it builds with.
+    """
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"  # pip writes into it
     source.mkdir()
@@ -344,9 +348,12 @@ def installed(tmp_path_factory):
         shutil.copy(PROJECT / name, source)
     ours = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, source / "caffe_pylayer", ignore=ours)
-    venv.create(folder / "venv", with_pip=True)
-    pip = [folder / "venv" / "bin" / "pip", "--disable-pip-version-check", "install"]
-    done = subprocess.run([*pip, source], capture_output=True, text=True)
+    if WHOLE:
+        venv.create(folder / "venv", with_pip=True)
+    else:
+        environments.make(folder / "venv")
+    pip = [folder / "venv" / "bin" / "pip", "install", source]
+    done = subprocess.run(pip, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder / "venv" / "bin"
 

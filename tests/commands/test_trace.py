@@ -756,19 +756,7 @@ def test_plot_draws_each_blob_of_a_layer(layer, trace):
     assert "\n1 pictures of layers in pictures\nno net.png (" in tables.out
 
 
-def test_plot_of_a_net_has_a_picture_of_each_layer(net_layer, trace):
-    """The Caffe root has no pydot: one line says so, and no empty file is left."""
-    write(net_layer, NET, "plot.prototxt")
-    tables = trace("real", net_layer, "plot.prototxt", "--plot", "net_pictures")
-    names = sorted(path.name[3:-4] for path in (net_layer / "net_pictures").iterdir())
-    layers = re.findall('layer { name: "(.*?)"', NET)
-    assert names == sorted(layers)
-    last = tables.out.splitlines()[-1]
-    assert last.startswith("no net.png (No module named 'pydot'): it takes ")
-    assert last.endswith("graphviz and python3 -m pip install pydot")
-
-
-def test_plot_of_a_net_where_caffe_draw_works(net_layer, trace):
+def test_plot_of_a_net_has_pictures_of_it_and_of_each_layer(net_layer, trace):
     """A pydot that writes the labels it is given, in place of a picture."""
     (net_layer / "pydot.py").write_text(
         "class Node:\n    def __init__(self, label, **style): self.label = label\n"
@@ -786,6 +774,19 @@ def test_plot_of_a_net_where_caffe_draw_works(net_layer, trace):
         tables.out
     )
     assert "hinge" in (net_layer / "drawn" / "net.png").read_text()
+    pictures = {path.name for path in (net_layer / "drawn").iterdir()} - {"net.png"}
+    names = re.findall('layer { name: "(.*?)"', NET)
+    assert sorted(picture[3:-4] for picture in pictures) == sorted(names)
+
+
+@pytest.mark.proof
+def test_plot_of_a_net_without_pydot(net_layer, trace):
+    """The Caffe root has none: one line says so, and no empty file is left."""
+    tables = trace("real", net_layer, "net.prototxt", "--plot", "net_pictures")
+    assert not (net_layer / "net_pictures" / "net.png").exists()
+    last = tables.out.splitlines()[-1]
+    assert last.startswith("no net.png (No module named 'pydot'): it takes ")
+    assert last.endswith("graphviz and python3 -m pip install pydot")
 
 
 def test_plot_without_matplotlib_is_one_line(layer, trace):

@@ -111,7 +111,7 @@ def unfinished(command):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def shared(with_caffe, tmp_path_factory):
     """The folders that all pages use: programs, the package, the template and its git."""
     shared = tmp_path_factory.mktemp("shared")
     programs, site, template = folders = [
@@ -125,6 +125,7 @@ def shared(tmp_path_factory):
     (template / "caffe-pylayer").symlink_to(PROJECT)
     make_upstream(template / "upstream")
     install_package(site)
+    assert with_caffe(site, "python3", "-m", "compileall", "-q", ".").returncode == 0
     return folders
 
 

@@ -222,6 +222,7 @@ def test_another_layer_does_not_install_again_and_is_the_one_tested(
     assert "the gradient of bottom bottom_0 is wrong" in result.stdout
 
 
+@pytest.mark.proof
 def test_what_git_python_and_training_leave_does_no_harm(containers, layer, tmp_path):
     littered = shutil.copytree(layer, tmp_path / "littered")
     for path in JUNK:
@@ -261,6 +262,7 @@ def test_installed_checks_come_from_the_package(containers, bake, wheel):
     assert re.search(PASSED, result.stdout), result.stdout
 
 
+@pytest.mark.proof
 def test_a_team_tests_all_its_layers_in_one_image(
     containers, bake, wheel, config_file, tmp_path
 ):

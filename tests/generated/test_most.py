@@ -22,7 +22,7 @@ def test_most_is_64():
     "engine, kind",
     itertools.product(ENGINES, MOST)
     if WHOLE
-    else [("standin", "identity"), ("real", "data")],
+    else [("standin", "metric"), ("real", "data")],
 )
 def test_layer_is_green(bake, own_tests, engine, kind):
     bottoms, tops = MOST[kind]

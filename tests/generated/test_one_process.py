@@ -190,6 +190,7 @@ ours("b")
     )
 
 
+@pytest.mark.proof
 def test_compiled_templates_are_kept_where_python_keeps_modules(run, tmp_path):
     script = "import os; ours(OUT); print(sorted(os.listdir(OUT + '/my_layer')))"
     kept = tmp_path / "kept"

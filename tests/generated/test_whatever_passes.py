@@ -17,7 +17,7 @@ from template_spec.keys import KEYWORDS, LAYER_ATTRIBUTES
 from template_spec.kinds import KINDS
 
 SCRIPT = (PROJECT / "tests" / "support" / "params_script.py").relative_to(PROJECT)
-DRAWN = 200 if WHOLE else 25  # layers
+DRAWN = 200 if WHOLE else 15  # layers
 TYPES = {
     "int": int,
     "float": float,

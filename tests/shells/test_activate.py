@@ -70,6 +70,7 @@ def only(*shells):
 
 only_telling = only(*TELLING)
 only_sh = only("bash", "dash", "zsh")
+only_training = only(*(SHELLS if WHOLE else ["bash"]))
 
 
 def translate(script, shell):
@@ -219,12 +220,14 @@ def train(add, shell, run, tmp_path, with_caffe):
     return train
 
 
+@only_training
 @pytest.mark.caffe
 def test_caffe_then_finds_the_layer(train):
     code, _, err = train(". ./activate.sh")
     assert code == 0 and "Optimization Done" in err
 
 
+@only_training
 @pytest.mark.caffe
 def test_caffe_does_not_find_the_layer_without(train):
     code, _, err = train(". ./activate.sh; deactivate_my_layer")

@@ -64,6 +64,13 @@ def pytest_unconfigure():
     if os.environ.get("BANK_ALONE"):
         print("\\nprocesses left behind: %d" % len(children()))
 """
+# They take seconds each: `make proof` alone has them (WHOLE=yes).
+LONG = {
+    "a_million_relus", "a_million_relus: slope forgotten",
+    "tanh_of_images: one pixel", "tanh_of_images: one pixel of each map",
+    "squares_near_100: twice", "bilinear_sampler: one row too low",
+    "roi_pool: takes the first map", "roi_pool: the last of them only",
+}  # fmt: skip
 LIMIT = 200  # seconds for a run of its own, which asks the checks for less
 
 
@@ -162,7 +169,9 @@ def advised(right, twins):
     """
     of_name = {planted.layer: planted for planted in right}
     return [
-        of_name[twin.layer]._replace(options="--strict", words=twin.words)
+        of_name[twin.layer]._replace(
+            options="--strict", words=twin.words, check=twin.check
+        )
         for twin in twins
         if twin.options == "--strict" and twin.check != "ranks"
     ]
