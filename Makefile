@@ -22,6 +22,8 @@ VENV = .venv
 WORKERS = $(shell expr $$(nproc) \* 2)
 PYTEST = $(VENV)/bin/python -m pytest
 IN_PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+## Or each process of the tests would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 TOOLS = buildah chromium-headless-shell fish git mmdebstrap patch shellcheck tcsh zsh
 
 ## What is set on make's command line and is not of this file; make exports it to the shell.

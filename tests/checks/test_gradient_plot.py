@@ -2,7 +2,6 @@
 
 import os
 
-import matplotlib.image
 import numpy as np
 import pytest
 
@@ -52,6 +51,8 @@ def test_picture_of_a_wrong_layer_is_of_the_draw_that_failed(folder, own_tests, 
 
 def red_and_blue(picture):
     """Count the pixels that say: here backward gives too much, or too little."""
+    import matplotlib.image  # which takes half a second, in each worker
+
     red, _, blue, _ = np.moveaxis(matplotlib.image.imread(picture), 2, 0)
     return np.sum(abs(red - blue) > 0.3)
 

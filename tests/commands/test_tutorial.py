@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from support.commands import caffe_pylayer
 
@@ -42,6 +41,8 @@ def digits(with_caffe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     for file in FILES.iterdir():
         shutil.copy(file, folder)
+    from sklearn.datasets import load_digits  # which takes two seconds, in each worker
+
     images = load_digits()
     data, label = (images.data / 16).astype("f4"), images.target.astype("f4")
     np.savez(folder / "digits.npz", data=data, label=label)

@@ -165,7 +165,8 @@ def read():
 def advised(right, twins):
     """Return the right ones of twins that get advice, which they must not get.
 
-    `ranks` is advice to right ones, too: nobody can tell what ranks are to give.
+    `ranks` is advice to right ones, too: nobody can tell what ranks are to give; `phases` is
+    not asked of one for TRAIN only.
     """
     of_name = {planted.layer: planted for planted in right}
     return [
@@ -173,7 +174,7 @@ def advised(right, twins):
             options="--strict", words=twin.words, check=twin.check
         )
         for twin in twins
-        if twin.options == "--strict" and twin.check != "ranks"
+        if twin.options == "--strict" and twin.check not in ("ranks", "phases")
     ]
 
 
