@@ -138,14 +138,15 @@ def packages():
 
 
 @pytest.fixture(scope="session")
-def run_script(bake, with_caffe, tmp_path_factory):
+def run_script(bake, with_caffe, quick_pycaffe, tmp_path_factory):
     """A function that runs a script on real Caffe, beside a generated layer, for what it prints."""
 
     def run(script, **answers):
         folder = tmp_path_factory.mktemp(answers["layer_kind"])
         bake(out=folder, **answers)
         (folder / "script.py").write_text(script)
-        result = with_caffe(folder, "python3", "script.py")
+        command = ["--bind", quick_pycaffe, "python3", "script.py"]
+        result = with_caffe(folder, *command, PYTHONPATH=str(quick_pycaffe))
         assert result.returncode == 0, result.stderr
         return result.stdout
 

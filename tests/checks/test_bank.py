@@ -34,7 +34,7 @@ OF_TWINS = cases(TWINS, engines_of)
 
 
 @pytest.fixture(scope="module")
-def run(own_tests, with_caffe, request, tmp_path_factory):
+def run(own_tests, with_caffe, quick_pycaffe, request, tmp_path_factory):
     """A function that gives the outcomes and messages of a layer's tests on an engine.
 
     Layers with the same options are run at once, only those that are asked for (-k).
@@ -51,7 +51,7 @@ def run(own_tests, with_caffe, request, tmp_path_factory):
         out = tmp_path_factory.mktemp("bank")
         if planted.alone:
             bank.plant(out, [planted])
-            output = bank.run_alone(engine, out, planted)
+            output = bank.run_alone(engine, out, planted, quick_pycaffe)
             assert "processes left behind: 0" in output, output
             return bank.outcomes(output), bank.messages(output), output
         together = [

@@ -218,12 +218,13 @@ class Stuck(Exception):
     """A run of its own that did not end."""
 
 
-def run_alone(engine, out, planted, environment=()):
+def run_alone(engine, out, planted, quick_pycaffe):
     """Run pytest on one layer in a process group of its own; return its output."""
     command = [sys.executable, "-m", "pytest"]
     if engine == "real":
         script = PROJECT / "scripts" / "with-caffe"
-        command = [script, "--bind", PROJECT, "python3", "-m", "pytest"]
+        command = [script, "--bind", PROJECT, "--bind", quick_pycaffe]
+        command += ["env", f"PYTHONPATH={quick_pycaffe}", "python3", "-m", "pytest"]
     options = planted.options.replace(
         "net.prototxt", f"{out}/{planted.folder}/net.prototxt"
     )
@@ -241,7 +242,6 @@ def run_alone(engine, out, planted, environment=()):
             **os.environ,
             "CAFFE_ENGINE": engine,
             "BANK_ALONE": "1",
-            **dict(environment),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
