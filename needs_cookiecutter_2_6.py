@@ -3,8 +3,11 @@
 A cookiecutter before 2.1 does not find this file, and shows its name.
 """
 
+import contextlib
 import importlib
+import py_compile
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from cookiecutter import __version__
@@ -28,11 +31,21 @@ def take_ours():
     return {name: sys.modules.pop(name) for name in found}
 
 
+def keep_bytecode(files):
+    """Compile each file of which no bytecode is kept, where Python may keep it."""
+    for file in files if not sys.dont_write_bytecode else ():
+        if not Path(cache_from_source(str(file))).exists():
+            by_source = py_compile.PycInvalidationMode.CHECKED_HASH
+            with contextlib.suppress(OSError):  # read-only, or the disk is full
+                py_compile.compile(str(file), invalidation_mode=by_source, quiet=2)
+
+
 class Enough(Extension):
     """Sees to it that the `local_extensions` of this folder is what is imported next.
 
     cookiecutter puts a template's folder last on sys.path, and Python keeps modules by their
     names and bytecode by time and size: another template's could win, or another version's.
+    So bytecode is kept by what the source is, which Python compares.
     """
 
     def __init__(self, environment):
@@ -44,6 +57,7 @@ class Enough(Extension):
         ]
         sources = [(file, file.read_bytes()) for file in files]
         if sys.modules.get(LOADED, (None,))[0] != sources:
+            keep_bytecode(files)
             kept = sys.dont_write_bytecode, sys.path
             sys.dont_write_bytecode, sys.path = True, [str(HERE), *sys.path]
             try:
