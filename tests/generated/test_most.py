@@ -20,7 +20,7 @@ def test_most_is_64():
 
 @pytest.mark.parametrize(
     "engine, kind",
-    itertools.product(ENGINES, MOST)
+    list(itertools.product(ENGINES, MOST))
     if WHOLE
     else [("standin", "metric"), ("real", "data")],
 )
