@@ -33,7 +33,9 @@ def take_ours():
 
 def keep_bytecode(files):
     """Compile each file of which no bytecode is kept, where Python may keep it."""
-    for file in files if not sys.dont_write_bytecode else ():
+    if sys.dont_write_bytecode:
+        return
+    for file in files:
         if not Path(cache_from_source(str(file))).exists():
             by_source = py_compile.PycInvalidationMode.CHECKED_HASH
             with contextlib.suppress(OSError):  # read-only, or the disk is full

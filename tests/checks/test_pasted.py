@@ -440,14 +440,15 @@ CHECKS = "right or load or forward or gradient or weights"
 
 @pytest.fixture(scope="module")
 def verdicts(bake, own_tests, tmp_path_factory):
-    """What each engine says of its CASES: Verdicts."""
+    """What each engine says of its CASES: Verdicts and messages."""
     stub, found = bake(layer_name="pasted", checks="installed"), {}
     for engine in ENGINES:
         out = tmp_path_factory.mktemp(engine)
         for i, on in in_turn(range(len(CASES))):
             if on == engine:
                 paste(stub, out / NAMES[i], *CASES[i][:3])
-        found[engine] = own_tests(engine, out, "-k", CHECKS, installed=True)
+        of_all = own_tests(engine, out, "-k", CHECKS, installed=True)
+        found[engine] = of_all, bank.messages(of_all.output)
     return found
 
 
@@ -472,19 +473,13 @@ def paste(stub, folder, name, before, after):
     ids=lambda value: str(CASES[value][:3]) if isinstance(value, int) else value,
 )
 def test_right_layer_is_green_and_broken_one_red(verdicts, engine, case):
-    of_all, words = verdicts[engine], CASES[case][3]
-    prefix = f"test_{NAMES[case]}["
-    found = {
-        name[len(prefix) : -1]: outcome
-        for name, outcome in of_all.items()
-        if name.startswith(prefix)
-    }
-    red = [check for check, outcome in found.items() if outcome == "failure"]
-    said = bank.messages(of_all.output)
-    texts = [said[f"{prefix}{check}]"] for check in red]
+    (of_all, said), words = verdicts[engine], CASES[case][3]
+    found = bank.of_layer(of_all, NAMES[case])
+    red = [check for check in found if found[check] not in ("passed", "skipped")]
+    texts = [said[f"test_{NAMES[case]}[{check}]"] for check in red]
     if words:
         assert any(words in text for text in texts), found
     else:
-        assert not texts
+        assert not red, texts
         checked = ["gradient", "propagate_down", "counts", "batch"]
         assert all(found[check] == "passed" for check in checked)

@@ -78,6 +78,7 @@ def test_each_layer_tests_itself_and_not_its_neighbour(folder, own_tests, engine
         assert found.exit_code == 1
         assert {f"{test}[{row[2]}]" for test, row in broken.items()} <= set(found.red)
         assert {name.split("[")[0] for name in found.red} == set(broken), found.output
+        assert len({name.split("[")[0] for name in found}) == len(KINDS)
     found = own_tests(engine, folder)
     assert (found.exit_code, found.red) == (0, []), found.output
     assert len({name.split("[")[0] for name in found}) == len(KINDS)

@@ -107,12 +107,17 @@ class Planted(
 
     def verdicts(self, outcomes):
         """Return the outcome of each of its checks, by the check's name."""
-        prefix = f"test_{self.folder}["
-        return {
-            name[len(prefix) : -1]: outcome
-            for name, outcome in outcomes.items()
-            if name.startswith(prefix)
-        }
+        return of_layer(outcomes, self.folder)
+
+
+def of_layer(outcomes, name):
+    """Return the outcome of each check of one layer, by the check's name."""
+    prefix = f"test_{name}["
+    return {
+        test[len(prefix) : -1]: outcome
+        for test, outcome in outcomes.items()
+        if test.startswith(prefix)
+    }
 
 
 def _files(name, row):
